@@ -1,0 +1,235 @@
+package datastorage
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Rules are the limits that an event is decoded under. The zero value knows no category but accepts any time since
+// 1970; see AnyCategory. Rules are read-only once in use.
+type Rules struct {
+	// Window makes Past and Future count: event_timestamp must lie in [now − Past, now + Future], both ends inclusive.
+	Window       bool
+	Past, Future time.Duration
+	// Categories are the values that event_category may have, in the order in which an error lists them.
+	Categories []string
+	// AnyCategory accepts every event_category of 1 to 50 characters.
+	AnyCategory bool
+	// RetentionDays is the default of retention_days; RetentionByCategory goes before it.
+	RetentionDays       int
+	RetentionByCategory map[string]int
+}
+
+// bodyRules are the rules that a stored body obeys.
+var bodyRules = Rules{AnyCategory: true, RetentionDays: DefaultRetentionDays}
+
+// Decode reads one event from a request body and fills in its defaults; the identifier stays nil when the producer sent
+// none. The error is an *Error with CodeValidation that names every bad field.
+func (r *Rules) Decode(raw []byte, now time.Time) (Event, error) {
+	d := borrowDecoder(raw)
+	defer d.giveBack()
+	var e Event
+	fields, err := d.event(r, &e, now)
+	if err == nil {
+		err = d.end()
+	}
+	if err != nil {
+		return Event{}, err
+	}
+	if fault := Invalid(fields); fault != nil {
+		return Event{}, fault
+	}
+	return e, nil
+}
+
+// DecodeBatch reads a JSON array of 1 to limit events. The error is an *Error: CodeTooLarge above the limit, else
+// CodeValidation, whose detail begins "event at index N:" for the first bad event.
+func (r *Rules) DecodeBatch(raw []byte, now time.Time, limit int) ([]Event, error) {
+	d := borrowDecoder(raw)
+	defer d.giveBack()
+	if kind := d.dec.PeekKind(); kind != '[' {
+		if kind == jsontext.KindInvalid {
+			return nil, d.syntaxError(d.invalid())
+		}
+		return nil, Errorf(CodeValidation, "the body must be a JSON array of events")
+	}
+	if _, err := d.dec.ReadToken(); err != nil {
+		return nil, d.syntaxError(err)
+	}
+	var (
+		events []Event
+		faults map[string]string
+		first  string
+	)
+	for d.dec.PeekKind() != ']' {
+		n := len(events)
+		if n == limit {
+			return nil, Errorf(CodeTooLarge, "the batch holds more than %d events; split it", limit)
+		}
+		events = append(events, Event{})
+		fields, err := d.event(r, &events[n], now)
+		if err != nil {
+			return nil, atIndex(n, err)
+		}
+		if len(fields) == 0 {
+			continue
+		}
+		if faults == nil {
+			faults, first = map[string]string{}, fmt.Sprintf("event at index %d: %s", n, FieldDetail(fields))
+		}
+		for name, sentence := range fields {
+			faults[strconv.Itoa(n)+"."+name] = sentence
+		}
+	}
+	if _, err := d.dec.ReadToken(); err != nil {
+		return nil, d.syntaxError(err)
+	}
+	if err := d.end(); err != nil {
+		return nil, err
+	}
+	if faults != nil {
+		return nil, &Error{Code: CodeValidation, Detail: first, Fields: faults}
+	}
+	if len(events) == 0 {
+		return nil, Errorf(CodeValidation, "batch cannot be empty")
+	}
+	return events, nil
+}
+
+// atIndex prefixes the detail of a fault inside the n-th element of a batch.
+func atIndex(n int, err error) error {
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
+		return err
+	}
+	e.Detail = fmt.Sprintf("event at index %d: %s", n, e.Detail)
+	return e
+}
+
+// decoder reads one request body. It is pooled: a jsontext.Decoder keeps its stacks between uses.
+type decoder struct {
+	dec *jsontext.Decoder
+	buf bytes.Buffer
+}
+
+var decoders = sync.Pool{New: func() any {
+	d := &decoder{}
+	d.dec = jsontext.NewDecoder(&d.buf)
+	return d
+}}
+
+func borrowDecoder(raw []byte) *decoder {
+	d := decoders.Get().(*decoder)
+	d.buf = *bytes.NewBuffer(raw)
+	d.dec.Reset(&d.buf)
+	return d
+}
+
+func (d *decoder) giveBack() {
+	d.buf = bytes.Buffer{}
+	decoders.Put(d)
+}
+
+// end checks that nothing follows the value.
+func (d *decoder) end() error {
+	if kind := d.dec.PeekKind(); kind == jsontext.KindInvalid {
+		if err := d.invalid(); err == nil {
+			return nil
+		}
+	}
+	return Errorf(CodeValidation, "the body holds more than one JSON value")
+}
+
+// invalid returns the error that the decoder stands at, nil at the end of the input.
+func (d *decoder) invalid() error {
+	_, err := d.dec.ReadToken()
+	if err == nil || isEOF(err) {
+		return nil
+	}
+	return err
+}
+
+// event reads one JSON object into e. Faults of single fields are returned by name; an error ends the decoding.
+func (d *decoder) event(r *Rules, e *Event, now time.Time) (map[string]string, error) {
+	if kind := d.dec.PeekKind(); kind != '{' {
+		if kind == jsontext.KindInvalid {
+			return nil, d.syntaxError(d.invalid())
+		}
+		return nil, Errorf(CodeValidation, "an event must be a JSON object")
+	}
+	if _, err := d.dec.ReadToken(); err != nil {
+		return nil, d.syntaxError(err)
+	}
+	v := eventDecoder{rules: r, event: e, now: now}
+	for d.dec.PeekKind() != '}' {
+		name, err := d.dec.ReadValue()
+		if err != nil {
+			return nil, d.syntaxError(err)
+		}
+		// The name is only valid until the next read.
+		field, err := fieldByName(name)
+		if err != nil {
+			return nil, err
+		}
+		raw, err := d.dec.ReadValue()
+		if err != nil {
+			return nil, d.syntaxError(err)
+		}
+		if fault := checkValue(raw); fault != "" && field.name == "" {
+			return nil, Errorf(CodeValidation, "an unknown member of the body %s", fault)
+		} else if fault != "" {
+			v.fault(field, "%s", fault)
+		} else {
+			v.member(field, raw)
+		}
+	}
+	if _, err := d.dec.ReadToken(); err != nil {
+		return nil, d.syntaxError(err)
+	}
+	v.finish()
+	return v.faults, nil
+}
+
+// syntaxError turns an error of the JSON decoder into one for the caller: what is wrong, and where. It never quotes the
+// body, so inside event_data it names that field alone.
+func (d *decoder) syntaxError(err error) error {
+	if err == nil || isEOF(err) {
+		return Errorf(CodeValidation, "the body is empty or ends too early: JSON is expected")
+	}
+	s, ok := errors.AsType[*jsontext.SyntacticError](err)
+	if !ok {
+		return Errorf(CodeValidation, "the body is not valid JSON")
+	}
+	what := "syntax error"
+	switch {
+	case errors.Is(err, jsontext.ErrDuplicateName):
+		what = "duplicate member name"
+	case strings.Contains(err.Error(), "UTF-8") || strings.Contains(err.Error(), "surrogate"):
+		what = "invalid UTF-8"
+	}
+	where := ""
+	if name := topLevelName(s.JSONPointer); name != "" {
+		where = " in " + name
+	}
+	return Errorf(CodeValidation, "the body is not valid JSON: %s%s at byte %d", what, where, s.ByteOffset)
+}
+
+// topLevelName returns the known field of an event that a pointer leads into, also below the index of a batch.
+func topLevelName(p jsontext.Pointer) string {
+	for token := range p.Tokens() {
+		if f, ok := fieldNames[token]; ok {
+			return f.name
+		}
+	}
+	return ""
+}
+
+func isEOF(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }
