@@ -1,0 +1,125 @@
+package config
+
+import "time"
+
+// Config is everything that can be set. Each field's comment is its entry in the manual; its tags say the key in the YAML
+// file, the flag where there is one, the default, and the limits, both ends included.
+type Config struct {
+	// Address and port on which the HTTP API is served. Port 0 takes any free port; an empty host listens on all interfaces.
+	Listen string `key:"listen" flag:"listen" default:"127.0.0.1:8080"`
+
+	// Directory of the embedded database and of the dead-letter queue. It is created when absent and locked by a running server.
+	DataDir string `key:"data_dir" flag:"data-dir" default:"./datastorage-data"`
+
+	// Load the sample remediation runs and workflows at start, with their times moved so that they end now.
+	Demo bool `key:"demo" flag:"demo" default:"false"`
+
+	// Where the events are stored.
+	Database Database `key:"database"`
+	// What the server says about itself, on standard error.
+	Log Log `key:"log"`
+	// What is accepted, and how much may wait to be written.
+	Ingest Ingest `key:"ingest"`
+	// How long events are kept.
+	Retention Retention `key:"retention"`
+	// Limits of the HTTP server.
+	HTTP HTTP `key:"http"`
+	// How the server stops.
+	Shutdown Shutdown `key:"shutdown"`
+}
+
+// Database says where the events are stored.
+type Database struct {
+	// PostgreSQL to use, as postgres://user:password@host:port/database. Empty: the embedded SQLite database in data_dir. Never printed, since it may hold a password.
+	URL Secret `key:"url" flag:"database-url" default:""`
+
+	// File that holds database.url, read once at start; white space around it is ignored. Of database.url and this one, the source of higher precedence counts.
+	URLFile string `key:"url_file" default:""`
+
+	// Connections to PostgreSQL, or readers of the embedded database, that serve queries. Writing has connections of its own.
+	MaxQueryConnections int `key:"max_query_connections" default:"8" min:"1" max:"1000"`
+
+	// Longest time a query may run before it is given up with a 503.
+	QueryTimeout time.Duration `key:"query_timeout" default:"10s" min:"1ms" max:"1h"`
+}
+
+// Log says what the server writes to standard error.
+type Log struct {
+	// Least severe level that is written.
+	Level string `key:"level" flag:"log-level" default:"info" oneof:"debug info warn error"`
+
+	// Form of a log line. auto is text on a terminal and json elsewhere.
+	Format string `key:"format" flag:"log-format" default:"auto" oneof:"auto json text"`
+}
+
+// Ingest bounds what is accepted and what may wait.
+type Ingest struct {
+	// Oldest event_timestamp that is accepted, counted back from now.
+	WindowPast time.Duration `key:"window_past" default:"168h" min:"0s" max:"36500d"`
+
+	// Newest event_timestamp that is accepted, counted forward from now.
+	WindowFuture time.Duration `key:"window_future" default:"5m" min:"0s" max:"36500d"`
+
+	// Event categories that are accepted beside the built-in ones. Each is a lower-case letter followed by at most 49 lower-case letters, digits, _ or -.
+	ExtraCategories []string `key:"extra_categories" default:""`
+
+	// Events that one batch may hold; more are answered with 413.
+	MaxBatchEvents int `key:"max_batch_events" default:"1000" min:"1" max:"10000"`
+
+	// Memory that events waiting to be committed may take; beyond it writers get 503. At least the largest batch body that the API takes.
+	MaxQueueBytes Size `key:"max_queue_bytes" default:"64MiB" min:"16MiB" max:"64GiB"`
+
+	// Events that may wait to be committed; beyond it writers get 503. At least ingest.max_batch_events.
+	MaxQueueEvents int `key:"max_queue_events" default:"50000" min:"1" max:"10000000"`
+
+	// Events after which one commit takes no further request. A single larger batch is still one commit.
+	MaxCommitEvents int `key:"max_commit_events" default:"2000" min:"1" max:"100000"`
+
+	// Bytes after which one commit takes no further request. A single larger batch is still one commit.
+	MaxCommitBytes Size `key:"max_commit_bytes" default:"8MiB" min:"64KiB" max:"1GiB"`
+
+	// Time within which a write is answered, stored or not.
+	WriteTimeout time.Duration `key:"write_timeout" default:"3s" min:"100ms" max:"1m"`
+}
+
+// Retention says how long events are kept.
+type Retention struct {
+	// Days that an event is kept when neither the event nor its category says otherwise.
+	DefaultDays int `key:"default_days" default:"2555" min:"1" max:"36500"`
+
+	// Days that events of a category are kept, by category: a mapping in the file, gateway=30,workflow=365 in the environment.
+	ByCategory map[string]int `key:"by_category" default:"" min:"1" max:"36500"`
+}
+
+// HTTP bounds what a client may do to the HTTP server.
+type HTTP struct {
+	// Origins that browsers may call the API from, such as https://ui.example.org; * is any. None by default.
+	AllowedOrigins []string `key:"allowed_origins" default:""`
+
+	// Requests per second that one client may send; beyond it the answer is 429. 0 is no limit.
+	RateLimit float64 `key:"rate_limit" default:"0" min:"0" max:"1000000"`
+
+	// Requests that one client may send at once before http.rate_limit holds.
+	RateBurst int `key:"rate_burst" default:"100" min:"1" max:"1000000"`
+
+	// Time a client has to send the header of a request.
+	ReadHeaderTimeout time.Duration `key:"read_header_timeout" default:"5s" min:"100ms" max:"10m"`
+
+	// Time a client has to send a whole request, body included. At least http.read_header_timeout.
+	ReadTimeout time.Duration `key:"read_timeout" default:"30s" min:"100ms" max:"1h"`
+
+	// Time an idle connection is kept for the client's next request.
+	IdleTimeout time.Duration `key:"idle_timeout" default:"2m" min:"100ms" max:"1h"`
+
+	// Largest request header.
+	MaxHeaderBytes Size `key:"max_header_bytes" default:"64KiB" min:"4KiB" max:"16MiB"`
+}
+
+// Shutdown says how the server stops.
+type Shutdown struct {
+	// Time that the server goes on serving, not ready, after a signal, so that load balancers notice. 0 stops at once.
+	DrainDelay time.Duration `key:"drain_delay" default:"5s" min:"0s" max:"1h"`
+
+	// Time that requests in flight have to finish once the server accepts no more.
+	Timeout time.Duration `key:"timeout" default:"30s" min:"1s" max:"1h"`
+}

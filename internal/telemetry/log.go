@@ -1,0 +1,47 @@
+package telemetry
+
+import (
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/datastorage-io/datastorage/internal/config"
+)
+
+// NewLogger returns a logger that writes to w what cfg asks for. Times are RFC 3339 in UTC. With the format auto, lines
+// are text when w is a terminal and JSON otherwise. Text is coloured only on a terminal, and not when NO_COLOR is set or
+// TERM is dumb. The logger may be used by many goroutines; each line is one Write.
+func NewLogger(w io.Writer, cfg config.Log) *slog.Logger {
+	terminal := isTerminal(w)
+	level := parseLevel(cfg.Level)
+	if cfg.Format == "text" || (cfg.Format != "json" && terminal) {
+		colour := terminal && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+		return slog.New(newTextHandler(w, level, colour))
+	}
+	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: utcTime}))
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// parseLevel returns the level of that name; info when there is none, which a checked configuration excludes.
+func parseLevel(name string) slog.Level {
+	var level slog.Level
+	if level.UnmarshalText([]byte(name)) != nil {
+		return slog.LevelInfo
+	}
+	return level
+}
+
+// utcTime puts every time, the record's own and those among the attributes, into UTC.
+func utcTime(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindTime {
+		a.Value = slog.TimeValue(a.Value.Time().UTC().Round(time.Microsecond))
+	}
+	return a
+}
