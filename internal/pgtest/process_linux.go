@@ -1,0 +1,5 @@
+package pgtest
+
+import "syscall"
+
+func setParentDeathSignal(a *syscall.SysProcAttr, s syscall.Signal) { a.Pdeathsig = s }
