@@ -33,9 +33,12 @@ Settings:
 	}
 	addStoreFlags(cmd)
 	addServerFlags(cmd)
-	check := cmd.Flags().String("check", "", "check this `file` alone, without environment and flags, and print nothing else")
+	check := cmd.Flags().String("check", "", "check this `file` alone, without the environment")
 	if err := cmd.MarkFlagFilename("check", "yaml", "yml"); err != nil {
 		panic(err)
+	}
+	for _, other := range []string{"config", "data-dir", "database-url", "log-level", "log-format", "listen", "demo"} {
+		cmd.MarkFlagsMutuallyExclusive("check", other)
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if cmd.Flags().Changed("check") {

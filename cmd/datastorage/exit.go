@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -29,6 +28,9 @@ func usagef(format string, args ...any) error { return usageError{fmt.Errorf(for
 // errSilent is returned, wrapped or not, by a command that has already told the user what is wrong.
 var errSilent = errors.New("already reported")
 
+// errInterrupted is the error of a command that a signal cut short.
+var errInterrupted = errors.New("interrupted")
+
 // report tells the user about the error of run and returns the exit code. It is the one place that does either.
 func report(stderr io.Writer, err error) int {
 	var faults config.Faults
@@ -36,9 +38,6 @@ func report(stderr io.Writer, err error) int {
 	case err == nil:
 		return exitOK
 	case errors.Is(err, errSilent):
-		return exitFault
-	case errors.Is(err, context.Canceled):
-		fmt.Fprintln(stderr, "datastorage: interrupted")
 		return exitFault
 	}
 	fmt.Fprintf(stderr, "datastorage: %s\n", strings.TrimSpace(err.Error()))

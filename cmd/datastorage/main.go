@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -23,10 +24,16 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 	root := newRootCommand(a)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
-	if err != nil && !a.started {
+	switch {
+	case err == nil:
+		return nil
+	case !a.started:
 		return usageError{err}
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		return errInterrupted
+	default:
+		return err
 	}
-	return err
 }
 
 // interruptible returns a context that the first SIGINT or SIGTERM cancels. The second one ends the process at once, by

@@ -37,6 +37,7 @@ const (
 // Example, Args and RunE; one that touches a store calls addStoreFlags and, in RunE, loadConfig.
 func (a *app) commands() []grouped {
 	return []grouped{
+		{groupTools, newBenchCommand},
 		{groupTools, newConfigCommand},
 		{groupTools, newVersionCommand},
 	}

@@ -29,7 +29,7 @@ func readFile(name string) (map[string]value, Faults) {
 	r := &fileReader{name: name, values: map[string]value{}}
 	text, err := readLimited(name)
 	if err != nil {
-		r.fault("", 0, err.Error())
+		r.fault("", 0, "the configuration file "+err.Error())
 		return nil, r.faults
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
@@ -47,25 +47,35 @@ func readFile(name string) (map[string]value, Faults) {
 	return r.values, r.faults
 }
 
-// readLimited returns a file's content. The error says what to do in a person's words and does not repeat the name.
+// readLimited returns a file's content. The error is the rest of a sentence that begins with the file's name.
 func readLimited(name string) ([]byte, error) {
 	f, err := os.Open(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, errors.New("there is no such file")
-	} else if errors.Is(err, fs.ErrPermission) {
-		return nil, errors.New("this user may not read the file")
-	} else if err != nil {
-		return nil, errors.New("cannot be opened")
+	if err != nil {
+		return nil, unreadable(err)
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
-	if err != nil {
-		return nil, errors.New("cannot be read as a file")
+	if err == nil && len(text) > maxFileBytes {
+		err = errors.New("it is larger than 1 MiB")
 	}
-	if len(text) > maxFileBytes {
-		return nil, errors.New("is larger than 1 MiB")
+	if err != nil {
+		return nil, unreadable(err)
 	}
 	return text, nil
+}
+
+// unreadable says why a file cannot be read, without its name.
+func unreadable(err error) error {
+	var path *fs.PathError
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		err = errors.New("there is no such file")
+	case errors.Is(err, fs.ErrPermission):
+		err = errors.New("this user may not")
+	case errors.As(err, &path):
+		err = path.Err
+	}
+	return fmt.Errorf("cannot be read: %w", err)
 }
 
 func (r *fileReader) fault(key string, line int, rule string) {
@@ -102,6 +112,10 @@ func (r *fileReader) section(prefix string, n *yaml.Node) {
 	}
 }
 
+// printableKey matches an unknown key that a fault may repeat. Whatever else stands in the place of a key may be a value
+// gone astray.
+var printableKey = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
+
 // entry reads one key of a section and what stands under it.
 func (r *fileReader) entry(key string, name, n *yaml.Node) {
 	s := known().byKey[key]
@@ -109,9 +123,11 @@ func (r *fileReader) entry(key string, name, n *yaml.Node) {
 	case s == nil && known().sections[key]:
 		r.section(key+".", n)
 		return
+	case s == nil && !printableKey.MatchString(key):
+		r.fault("", name.Line, "unknown setting")
+		return
 	case s == nil:
-		candidates := known().keys()
-		r.fault(key, name.Line, "unknown setting"+didYouMean(key, candidates))
+		r.fault(key, name.Line, "unknown setting"+known().didYouMean(key))
 		return
 	}
 	if before, twice := r.values[key]; twice {

@@ -119,6 +119,8 @@ func settleDatabaseURL(values map[string]value) Faults {
 	switch {
 	case url.origin.Kind == FromDefault || file.origin.Kind == FromDefault:
 		return nil
+	case url.origin.Kind == file.origin.Kind && (url.text == "" || file.text == ""):
+		return nil
 	case url.origin.Kind == file.origin.Kind:
 		return Faults{{Key: "database.url_file", Origin: file.origin, Rule: "is set beside database.url (" + url.origin.String() + "); keep one of them"}}
 	case url.origin.Kind > file.origin.Kind:
@@ -132,15 +134,19 @@ func settleDatabaseURL(values map[string]value) Faults {
 // secretFromFile puts the content of database.url_file into database.url.
 func secretFromFile(values map[string]value) Faults {
 	file := values["database.url_file"]
-	if file.text == "" || file.shape != textShape || values["database.url"].origin.Kind == file.origin.Kind {
+	if file.text == "" || file.shape != textShape || values["database.url"].text != "" {
 		return nil
+	}
+	if strings.Contains(file.text, "://") {
+		values["database.url_file"] = value{origin: file.origin}
+		return Faults{{Key: "database.url_file", Origin: file.origin, Rule: "must be the path of a file that holds the URL, not the URL itself"}}
 	}
 	text, err := readLimited(file.text)
 	if err == nil && strings.TrimSpace(string(text)) == "" {
-		err = errors.New("is empty")
+		err = unreadable(errors.New("it is empty"))
 	}
 	if err != nil {
-		return Faults{{Key: "database.url_file", Origin: file.origin, Rule: file.text + ": " + err.Error()}}
+		return Faults{{Key: "database.url_file", Origin: file.origin, Rule: file.text + " " + err.Error()}}
 	}
 	values["database.url"] = value{text: strings.TrimSpace(string(text)), origin: file.origin}
 	return nil
@@ -160,11 +166,11 @@ var serviceVariable = regexp.MustCompile(`^DATASTORAGE(_[A-Z0-9_]+)?_(SERVICE_HO
 // the same as none.
 func readEnvironment(environ []string) (map[string]value, Faults) {
 	byName := map[string]*setting{}
-	names := []string{configVariable}
+	names := []string{"CONFIG"}
 	settings := known().settings
 	for i := range settings {
 		byName[settings[i].env] = &settings[i]
-		names = append(names, settings[i].env)
+		names = append(names, strings.TrimPrefix(settings[i].env, envPrefix))
 	}
 	values := map[string]value{}
 	var faults Faults
@@ -177,11 +183,19 @@ func readEnvironment(environ []string) (map[string]value, Faults) {
 		if s := byName[name]; s != nil {
 			values[s.key] = value{text: text, origin: origin}
 		} else if name != configVariable && !slices.Contains(foreignVariables, name) && !serviceVariable.MatchString(entry) {
-			faults = append(faults, Fault{Origin: origin, Rule: "unknown environment variable" + didYouMean(name, names)})
+			faults = append(faults, Fault{Origin: origin, Rule: "unknown environment variable" + variableMeant(name, names)})
 		}
 	}
 	slices.SortFunc(faults, func(a, b Fault) int { return strings.Compare(a.Origin.Name, b.Origin.Name) })
 	return values, faults
+}
+
+// variableMeant is the end of a sentence about an unknown variable, or "". Names are those we know, without the prefix.
+func variableMeant(name string, names []string) string {
+	if near := Closest(strings.TrimPrefix(name, envPrefix), names); near != "" {
+		return "; did you mean " + envPrefix + near + "?"
+	}
+	return ""
 }
 
 // readFlags returns the values of the flags that were given.

@@ -10,7 +10,7 @@ const masked = "[hidden]"
 
 // Secret is a text that is never printed: fmt with any verb, slog, JSON and YAML all show [hidden], or nothing when it is
 // empty. The text is behind a pointer, so that a Secret in an unexported field, which fmt prints without asking its
-// methods, shows an address. The zero value is the empty secret. Compare with Reveal, not with ==.
+// methods, shows an address. The zero value is the empty secret. Compare with Equal, not with ==.
 type Secret struct{ text *string }
 
 // NewSecret hides text.
@@ -31,6 +31,9 @@ func (s Secret) Reveal() string {
 
 // IsSet reports whether the secret is not empty.
 func (s Secret) IsSet() bool { return s.text != nil }
+
+// Equal reports whether both hide the same text.
+func (s Secret) Equal(other Secret) bool { return s.Reveal() == other.Reveal() }
 
 // String returns the mask, or "" for the empty secret.
 func (s Secret) String() string {

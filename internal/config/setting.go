@@ -2,7 +2,9 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -34,6 +36,18 @@ func (s *schema) keys() []string {
 		keys[i] = s.settings[i].key
 	}
 	return keys
+}
+
+// didYouMean is the end of a sentence about an unknown key, or "". A setting of that name in another section is meant
+// sooner than a misspelling.
+func (s *schema) didYouMean(key string) string {
+	name := "." + key[strings.LastIndex(key, ".")+1:]
+	for _, k := range s.keys() {
+		if strings.HasSuffix(k, name) {
+			return didYouMean(k, []string{k})
+		}
+	}
+	return didYouMean(key, append(s.keys(), slices.Sorted(maps.Keys(s.sections))...))
 }
 
 // known is the schema of Config.

@@ -3,7 +3,9 @@ package config
 import (
 	"cmp"
 	"errors"
+	"maps"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -92,8 +94,8 @@ func (s *setting) decodeMap(v value) (reflect.Value, error) {
 		return reflect.Value{}, err
 	}
 	numbers := map[string]int{}
-	for name, text := range pairs {
-		n, err := bounded(s, text, parseInt, strconv.Itoa)
+	for _, name := range slices.Sorted(maps.Keys(pairs)) {
+		n, err := bounded(s, pairs[name], parseInt, strconv.Itoa)
 		if err != nil {
 			return reflect.Value{}, errors.New(strconv.Quote(name) + ": " + err.Error())
 		}
