@@ -11,16 +11,19 @@ import (
 const logSize = `(SELECT next_index FROM ledger_commits ORDER BY first_index DESC LIMIT 1)`
 
 // Page returns the statement that reads one page of events and, in the same snapshot, the size of the log. Its columns
-// are size, log_index, event_id, event_timestamp, body; it returns up to Limit+1 rows in the order of the query. In an
-// empty log size is NULL.
+// are size, log_index, event_id, event_timestamp, body; it returns up to Limit+1 rows. An empty page is one row in which
+// all columns but size are NULL, and in an empty log size is NULL too.
 //
-// On PostgreSQL an empty page is one row in which all columns but size are NULL. On SQLite an empty page is no row:
-// read the size in the same transaction.
+// On PostgreSQL the rows come in the order of the query. SQLite, which would sort once more for that, promises no order;
+// but it finds all rows before it returns the first one, so that the driver, which can only interrupt the first step,
+// can interrupt the search.
 func Page(d Dialect, q *datastorage.EventQuery) Statement {
 	b := newBuilder(d)
 	if d == SQLite {
-		b.write("SELECT ", logSize, ", log_index, event_id, event_timestamp, body")
+		b.write("WITH page AS MATERIALIZED (SELECT log_index, event_id, event_timestamp, body")
 		b.page(q)
+		b.write(") SELECT head.size, page.log_index, page.event_id, page.event_timestamp, page.body FROM (SELECT ", logSize,
+			" AS size) AS head LEFT JOIN page ON true")
 		return b.statement()
 	}
 	b.write("SELECT head.size, page.log_index, page.event_id, page.event_timestamp, page.body FROM (SELECT ", logSize,
@@ -61,6 +64,22 @@ func Count(d Dialect, q *datastorage.EventQuery) Statement {
 	b.bind(int64(datastorage.CountBound) + 1)
 	b.write(") AS matches")
 	return b.statement()
+}
+
+// Total returns the total of a page when the page itself tells it, and whether it does: no count is needed then.
+func Total(q *datastorage.EventQuery, page *datastorage.EventPage) (total int64, known bool) {
+	if q.After != nil || page.HasMore || len(page.Events) == 0 && q.Offset > 0 {
+		return 0, false
+	}
+	return q.Offset + int64(len(page.Events)), true
+}
+
+// Bound turns what Count or CountNotifications counted into a total, and says whether more match.
+func Bound(mode datastorage.CountMode, counted int64) (total int64, lowerBound bool) {
+	if mode != datastorage.CountExact && counted > datastorage.CountBound {
+		return datastorage.CountBound, true
+	}
+	return counted, false
 }
 
 // HeaderColumns are the columns that Correlation selects, in the order of the fields of EventHeader.

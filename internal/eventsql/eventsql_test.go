@@ -27,12 +27,15 @@ func TestPage(t *testing.T) {
 	micros := since.UnixMicro()
 	got := Page(SQLite, &query)
 	want := Statement{
-		SQL: `SELECT (SELECT next_index FROM ledger_commits ORDER BY first_index DESC LIMIT 1), ` +
-			`log_index, event_id, event_timestamp, body FROM events INDEXED BY events_by_type ` +
+		SQL: `WITH page AS MATERIALIZED (SELECT log_index, event_id, event_timestamp, body ` +
+			`FROM events INDEXED BY events_by_type ` +
 			`WHERE event_type >= ? AND event_type < ? AND event_outcome = ? AND parent_event_id = ? ` +
 			`AND event_timestamp >= ? AND +event_timestamp <= ? AND log_index < ? ` +
 			`AND (instr(body, ?) > 0 OR instr(body, ?) > 0) AND body -> ? IN (?, ?) ` +
-			`AND (event_timestamp, event_id) < (?, ?) ORDER BY event_timestamp DESC, event_id DESC LIMIT ?`,
+			`AND (event_timestamp, event_id) < (?, ?) ORDER BY event_timestamp DESC, event_id DESC LIMIT ?) ` +
+			`SELECT head.size, page.log_index, page.event_id, page.event_timestamp, page.body FROM ` +
+			`(SELECT (SELECT next_index FROM ledger_commits ORDER BY first_index DESC LIMIT 1) AS size) AS head ` +
+			`LEFT JOIN page ON true`,
 		Args: []any{
 			"gateway.", "gateway/", "failure", id[:], micros, micros, int64(7), `"b":"1.0"`, `"b":1.0`,
 			`$."event_data"."a"."b"`, `"1.0"`, `1.0`, micros, id[:], int64(51),
@@ -109,6 +112,43 @@ func TestNotifications(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, count); diff != "" {
 		t.Errorf("count (-want +got):\n%s", diff)
+	}
+}
+
+func TestTotal(t *testing.T) {
+	page := func(n int, more bool) *datastorage.EventPage {
+		return &datastorage.EventPage{Events: make([]datastorage.StoredEvent, n), HasMore: more}
+	}
+	for _, c := range []struct {
+		name  string
+		query datastorage.EventQuery
+		page  *datastorage.EventPage
+		total int64
+		known bool
+	}{
+		{"whole", datastorage.EventQuery{}, page(3, false), 3, true},
+		{"nothing", datastorage.EventQuery{}, page(0, false), 0, true},
+		{"more", datastorage.EventQuery{}, page(3, true), 0, false},
+		{"last page by offset", datastorage.EventQuery{Offset: 10}, page(3, false), 13, true},
+		{"behind the end", datastorage.EventQuery{Offset: 10}, page(0, false), 0, false},
+		{"resumed", datastorage.EventQuery{After: &datastorage.Position{}}, page(3, false), 0, false},
+	} {
+		if total, known := Total(&c.query, c.page); total != c.total || known != c.known {
+			t.Errorf("%s: %d, %v; want %d, %v", c.name, total, known, c.total, c.known)
+		}
+	}
+}
+
+func TestBound(t *testing.T) {
+	const bound = datastorage.CountBound
+	if total, lower := Bound(datastorage.CountBounded, bound+1); total != bound || !lower {
+		t.Errorf("beyond the bound: %d, %v", total, lower)
+	}
+	if total, lower := Bound(datastorage.CountBounded, bound); total != bound || lower {
+		t.Errorf("at the bound: %d, %v", total, lower)
+	}
+	if total, lower := Bound(datastorage.CountExact, bound+1); total != bound+1 || lower {
+		t.Errorf("exact: %d, %v", total, lower)
 	}
 }
 
