@@ -77,7 +77,7 @@ func (r *Rules) DecodeBatch(raw []byte, now time.Time, limit int) ([]Event, erro
 		events = append(events, Event{})
 		fields, err := d.event(r, &events[n], now)
 		if err != nil {
-			return nil, atIndex(n, err)
+			return nil, AtIndex(n, err)
 		}
 		if len(fields) == 0 {
 			continue
@@ -104,13 +104,21 @@ func (r *Rules) DecodeBatch(raw []byte, now time.Time, limit int) ([]Event, erro
 	return events, nil
 }
 
-// atIndex prefixes the detail of a fault inside the n-th element of a batch.
-func atIndex(n int, err error) error {
+// AtIndex marks an error as belonging to the n-th element of a batch: its detail begins "event at index N:", and its
+// fields are named N.field. It changes and returns err.
+func AtIndex(n int, err error) error {
 	e, ok := errors.AsType[*Error](err)
 	if !ok {
 		return err
 	}
 	e.Detail = fmt.Sprintf("event at index %d: %s", n, e.Detail)
+	if e.Fields != nil {
+		fields := make(map[string]string, len(e.Fields))
+		for name, sentence := range e.Fields {
+			fields[strconv.Itoa(n)+"."+name] = sentence
+		}
+		e.Fields = fields
+	}
 	return e
 }
 

@@ -11,6 +11,11 @@ import (
 type Commit struct {
 	FirstIndex int64 // log_index of the first event, and the size of the log before
 	NextIndex  int64 // the size of the log after
+	// PrevFirst and PrevRoot are the FirstIndex and Root of the commit before; zero and EmptyRoot when FirstIndex is 0.
+	// They are not stored: a store checks that this very commit is the one before, so that a log which lost its tail
+	// cannot be continued with a gap.
+	PrevFirst int64
+	PrevRoot  Hash
 	// Entries are the concatenated entries of the events FirstIndex … NextIndex−1, EntrySize bytes each.
 	Entries []byte
 	// Range is the compact range of the log of size NextIndex; see Range.AppendTo.
@@ -46,6 +51,8 @@ func NewCommit(head *Head, records []*datastorage.Record, now time.Time) (*Commi
 	next := Head{First: head.Size(), Range: head.Range.Clone()}
 	c := &Commit{
 		FirstIndex:  head.Size(),
+		PrevFirst:   head.First,
+		PrevRoot:    head.Range.Root(),
 		Entries:     make([]byte, 0, len(records)*EntrySize),
 		CommittedAt: now.UTC().Truncate(time.Microsecond),
 	}
@@ -69,7 +76,8 @@ func NewCommit(head *Head, records []*datastorage.Record, now time.Time) (*Commi
 // Faults of a commit that the committer can act on. Every other error of a store is either a *datastorage.Error with
 // CodeUnavailable (nothing is known to be stored, the store may be back soon) or a fault of the commit's content.
 var (
-	// ErrHeadMoved says that the log does not end where the commit begins: another replica was first. Nothing was stored.
+	// ErrHeadMoved says that the log does not end where the commit begins, or not with the commit that it follows: another
+	// replica was first, or the store lost commits. Nothing was stored.
 	ErrHeadMoved = errors.New("the head of the log has moved")
 	// ErrDuplicateID says that one of the commit's event_ids is taken. Nothing was stored.
 	ErrDuplicateID = errors.New("an event_id is stored already")

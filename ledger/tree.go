@@ -15,6 +15,9 @@ type Hash [sha256.Size]byte
 // String returns the hash in standard base64, as receipts and checkpoints write it.
 func (h Hash) String() string { return base64.StdEncoding.EncodeToString(h[:]) }
 
+// AppendBase64 appends what String returns.
+func (h Hash) AppendBase64(b []byte) []byte { return base64.StdEncoding.AppendEncode(b, h[:]) }
+
 // ParseHash reads what String writes.
 func ParseHash(s string) (Hash, error) {
 	b, err := base64.StdEncoding.DecodeString(s)

@@ -18,7 +18,8 @@ type Store interface {
 	Head(ctx context.Context) (ledger.Head, error)
 
 	// Commit stores c and w in one transaction, durable (fsync'd) and visible to every later read when it returns nil.
-	// The log must end at c.FirstIndex: the primary key of ledger_commits is the compare-and-swap. Errors:
+	// The log must end at c.FirstIndex: the primary key of ledger_commits is the compare-and-swap; and unless FirstIndex
+	// is 0, the row at c.PrevFirst must end there with root c.PrevRoot, which the same transaction checks. Errors:
 	//   - ledger.ErrHeadMoved, ledger.ErrDuplicateID: nothing was stored.
 	//   - ledger.ErrOutcomeUnknown: see there; calling Commit again with the same arguments is safe, and then
 	//     ErrHeadMoved may mean that the first call succeeded (compare CommitAt's root).

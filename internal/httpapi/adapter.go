@@ -1,0 +1,296 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/google/uuid"
+
+	"github.com/datastorage-io/datastorage"
+)
+
+// response is a successful answer. A body that is not nil belongs to the adapter from then on.
+type response struct {
+	status      int
+	contentType string // "" means application/json
+	body        []byte
+	buffer      *[]byte // where body stands when it is from the pool; nil otherwise
+}
+
+// handler answers one operation. An error becomes a problem.
+type handler func(*call) (*response, error)
+
+// call is one request on its way through a handler.
+type call struct {
+	*http.Request
+	w  http.ResponseWriter
+	id string // request id
+}
+
+// methods are those that the API serves somewhere.
+var methods = []string{http.MethodGet, http.MethodHead, http.MethodPost}
+
+// adapt makes an http.Handler of a handler: request id, CORS, rate limit, panics, problems, metrics, one log line.
+func (s *Server) adapt(pattern string, h handler) http.Handler {
+	observe := s.metrics.route(pattern)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		began := s.cfg.Now()
+		c := &call{Request: r, w: w, id: requestID(r)}
+		w.Header().Set("X-Request-ID", c.id)
+		res, err := s.answer(c, h)
+		status, size := 0, 0
+		if err != nil {
+			status = s.problem(c, err)
+		} else if res != nil {
+			status, size = res.status, len(res.body)
+			c.send(res)
+		} else {
+			status = http.StatusOK // the handler wrote its answer itself
+		}
+		took := s.cfg.Now().Sub(began)
+		observe(status, took)
+		s.logRequest(c, pattern, status, size, took, err)
+	})
+}
+
+// answer runs what stands before every handler, and the handler.
+func (s *Server) answer(c *call, h handler) (res *response, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			if p == http.ErrAbortHandler {
+				panic(p)
+			}
+			s.cfg.Log.Error("a handler panicked", "request_id", c.id, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			res, err = nil, datastorage.Errorf(datastorage.CodeInternal, "the server failed to answer")
+		}
+	}()
+	if s.cors(c) {
+		return &response{status: http.StatusNoContent}, nil
+	}
+	if s.limiter != nil {
+		if wait := s.limiter.wait(clientAddress(c.Request)); wait > 0 {
+			c.w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
+			return nil, datastorage.Errorf(datastorage.CodeTooManyRequests, "too many requests from this client")
+		}
+	}
+	return h(c)
+}
+
+// problem answers with err and returns the status.
+func (s *Server) problem(c *call, err error) int {
+	e, ok := errors.AsType[*datastorage.Error](err)
+	if !ok {
+		e = &datastorage.Error{Code: datastorage.CodeInternal, Detail: "the server failed to answer", Cause: err}
+	}
+	s.metrics.validation(e)
+	writeProblem(c.w, c.Request, c.id, e)
+	return kinds[e.Code].status
+}
+
+func (c *call) send(res *response) {
+	h := c.w.Header()
+	if res.body != nil {
+		if res.contentType == "" {
+			res.contentType = "application/json"
+		}
+		h["Content-Type"] = []string{res.contentType}
+		h["Content-Length"] = []string{strconv.Itoa(len(res.body))}
+	}
+	c.w.WriteHeader(res.status)
+	if res.body != nil && c.Method != http.MethodHead {
+		_, _ = c.w.Write(res.body) // a client that went away is not a fault of ours
+	}
+	if res.buffer != nil {
+		*res.buffer = res.body
+		buffers.put(res.buffer)
+	}
+}
+
+func (s *Server) logRequest(c *call, pattern string, status, size int, took time.Duration, err error) {
+	level := slog.LevelInfo
+	if err != nil {
+		level = kinds[datastorage.CodeOf(err)].level
+	}
+	if !s.cfg.Log.Enabled(context.Background(), level) {
+		return
+	}
+	attrs := make([]slog.Attr, 0, 8)
+	attrs = append(attrs,
+		slog.String("method", c.Method), slog.String("path", c.URL.Path), slog.Int("status", status),
+		slog.Int("bytes", size), slog.Duration("took", took), slog.String("request_id", c.id),
+		slog.String("client", clientAddress(c.Request)))
+	if err != nil {
+		attrs = append(attrs, slog.String("error", err.Error()))
+	}
+	s.cfg.Log.LogAttrs(context.Background(), level, "request", attrs...)
+}
+
+// noRoute answers a path, or a method on it, that the API does not have.
+func (s *Server) noRoute(c *call) (*response, error) {
+	var allow []string
+	for _, m := range methods {
+		probe := &http.Request{Method: m, URL: c.URL, Host: c.Host}
+		if _, pattern := s.mux.Handler(probe); pattern != "/" && pattern != "" {
+			allow = append(allow, m)
+		}
+	}
+	if len(allow) == 0 {
+		return nil, datastorage.Errorf(datastorage.CodeNotFound, "there is nothing at this path")
+	}
+	allow = append(allow, http.MethodOptions)
+	c.w.Header().Set("Allow", strings.Join(allow, ", "))
+	if c.Method == http.MethodOptions {
+		return &response{status: http.StatusNoContent}, nil
+	}
+	return nil, datastorage.Errorf(datastorage.CodeMethodNotAllowed, "this path takes %s", strings.Join(allow, ", "))
+}
+
+// cors adds the headers of an allowed origin and reports whether the request is a preflight that they answer.
+func (s *Server) cors(c *call) bool {
+	origin := c.Header.Get("Origin")
+	if origin == "" || len(s.cfg.AllowedOrigins) == 0 {
+		return false
+	}
+	h := c.w.Header()
+	h.Add("Vary", "Origin")
+	if !slices.Contains(s.cfg.AllowedOrigins, origin) && !slices.Contains(s.cfg.AllowedOrigins, "*") {
+		return false
+	}
+	h.Set("Access-Control-Allow-Origin", origin)
+	h.Set("Access-Control-Expose-Headers", "X-Request-ID, Retry-After, X-Ledger-Salt")
+	if c.Method != http.MethodOptions || c.Header.Get("Access-Control-Request-Method") == "" {
+		return false
+	}
+	h.Set("Access-Control-Allow-Methods", strings.Join(append(slices.Clone(methods), http.MethodOptions), ", "))
+	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, traceparent, X-Request-ID")
+	h.Set("Access-Control-Max-Age", "600")
+	return true
+}
+
+// requestID returns the request's own X-Request-ID when it is 1 to 128 printable ASCII characters, else a new one.
+func requestID(r *http.Request) string {
+	id := r.Header.Get("X-Request-Id")
+	ok := len(id) >= 1 && len(id) <= 128
+	for i := 0; ok && i < len(id); i++ {
+		ok = id[i] >= 0x20 && id[i] <= 0x7e
+	}
+	if ok {
+		return id
+	}
+	return uuid.NewString()
+}
+
+func clientAddress(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}
+
+// pool keeps buffers for bodies and answers. One that grew beyond maxPooled is left to the garbage collector.
+type pool struct{ sync.Pool }
+
+const maxPooled = 64 << 10
+
+var buffers = pool{sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}}
+
+func (p *pool) get() *[]byte { return p.Get().(*[]byte) }
+
+func (p *pool) put(b *[]byte) {
+	if cap(*b) <= maxPooled {
+		*b = (*b)[:0]
+		p.Put(b)
+	}
+}
+
+// readBody reads a JSON body of at most limit bytes into a pooled buffer, which the caller gives back.
+func (c *call) readBody(limit int64) (*[]byte, error) {
+	if err := c.checkMediaType(); err != nil {
+		return nil, err
+	}
+	tooLarge := datastorage.Errorf(datastorage.CodeTooLarge, "the body must be at most %d bytes", limit)
+	if c.ContentLength > limit {
+		return nil, tooLarge
+	}
+	b := buffers.get()
+	if n := c.ContentLength; n > int64(cap(*b)) {
+		*b = make([]byte, 0, n)
+	}
+	err := readAll(b, http.MaxBytesReader(c.w, c.Body, limit))
+	if err == nil {
+		return b, nil
+	}
+	buffers.put(b)
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return nil, tooLarge
+	}
+	return nil, datastorage.Errorf(datastorage.CodeValidation, "the body ended before it was complete")
+}
+
+func readAll(b *[]byte, r io.Reader) error {
+	for {
+		if len(*b) == cap(*b) {
+			*b = slices.Grow(*b, max(512, cap(*b)))
+		}
+		n, err := r.Read((*b)[len(*b):cap(*b)])
+		*b = (*b)[:len(*b)+n]
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (c *call) checkMediaType() error {
+	if enc := c.Header.Get("Content-Encoding"); enc != "" && enc != "identity" {
+		return datastorage.Errorf(datastorage.CodeUnsupportedMedia, "the body must not be compressed")
+	}
+	switch t := c.Header.Get("Content-Type"); t {
+	case "application/json", "":
+		return nil
+	default:
+		if media, _, err := mime.ParseMediaType(t); err == nil && media == "application/json" {
+			return nil
+		}
+		return datastorage.Errorf(datastorage.CodeUnsupportedMedia, "the body must be application/json")
+	}
+}
+
+// encode answers with v as JSON.
+func encode(status int, v any) (*response, error) {
+	body, err := json.Marshal(v, json.Deterministic(true))
+	if err != nil {
+		return nil, fmt.Errorf("encode an answer: %w", err)
+	}
+	return &response{status: status, body: body}, nil
+}
+
+// passThrough lets an ordinary http.Handler answer.
+func passThrough(h http.Handler) handler {
+	return func(c *call) (*response, error) {
+		h.ServeHTTP(c.w, c.Request)
+		return nil, nil
+	}
+}
+
+func static(contentType string, body []byte) handler {
+	return func(*call) (*response, error) {
+		return &response{status: http.StatusOK, contentType: contentType, body: body}, nil
+	}
+}

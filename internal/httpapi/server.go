@@ -1,0 +1,124 @@
+// Package httpapi serves the HTTP contract: it decodes requests, calls ingest and the store, and encodes answers and
+// problems.
+package httpapi
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/datastorage-io/datastorage"
+	"github.com/datastorage-io/datastorage/api"
+	"github.com/datastorage-io/datastorage/internal/ingest"
+)
+
+// Writer takes events to the store. Errors are *datastorage.Error.
+type Writer interface {
+	// Write stores events, all or nothing; see ingest.Service.
+	Write(ctx context.Context, events []datastorage.Event, indexed bool) ([]ingest.Stored, error)
+	// WriteNotification stores a notification record and its event, and fills in the record's ID.
+	WriteNotification(ctx context.Context, n *datastorage.Notification, e datastorage.Event) (ingest.Stored, error)
+}
+
+// Config is what the API needs to serve.
+type Config struct {
+	Writer Writer
+	Reader Reader
+	// Rules are the limits for events.
+	Rules datastorage.Rules
+	// MaxBatch is the largest number of events in a batch.
+	MaxBatch int
+	// CursorKey authenticates cursors; replicas on one store share it.
+	CursorKey []byte
+	// AllowedOrigins are the CORS origins; "*" allows any. Empty: none.
+	AllowedOrigins []string
+	// Rate and Burst limit the requests per second of one client address; Rate 0 means no limit.
+	Rate  float64
+	Burst int
+	// Diverged says why the store does not continue the acknowledged log, nil when it does.
+	Diverged func() error
+	// Warnings are lasting faults of the store's set-up that an operator should know of.
+	Warnings []string
+	// PoolStats reads the state of the store's connection pool.
+	PoolStats func() PoolStats
+
+	Log      *slog.Logger
+	Registry *prometheus.Registry
+	Now      func() time.Time
+}
+
+// PoolStats is the state of a connection pool.
+type PoolStats struct {
+	Open, InUse, Idle, Max int
+	// Wait is the total time that callers have waited for a connection.
+	Wait time.Duration
+}
+
+// Server answers the HTTP contract.
+type Server struct {
+	cfg      Config
+	mux      *http.ServeMux
+	metrics  *metrics
+	limiter  *limiter
+	draining atomic.Bool
+}
+
+// New returns the server of a configuration.
+func New(cfg Config) *Server {
+	s := &Server{cfg: cfg, mux: http.NewServeMux(), metrics: newMetrics(cfg.Registry, cfg.PoolStats)}
+	if cfg.Rate > 0 {
+		s.limiter = newLimiter(cfg.Rate, cfg.Burst, cfg.Now)
+	}
+	for _, r := range s.routes() {
+		s.mux.Handle(r.Pattern, s.adapt(r.Pattern, r.handler))
+	}
+	s.mux.Handle("/", s.adapt("/", s.noRoute))
+	return s
+}
+
+// Route is one operation of the API.
+type Route struct {
+	// Pattern is the method and the path, as http.ServeMux reads them.
+	Pattern string
+	handler handler
+}
+
+// routes is the whole API.
+func (s *Server) routes() []Route {
+	prom := promhttp.HandlerFor(s.cfg.Registry, promhttp.HandlerOpts{Registry: s.cfg.Registry})
+	return []Route{
+		{"POST /api/v1/audit/events", s.postEvent},
+		{"POST /api/v1/audit/events/batch", s.postBatch},
+		{"GET /api/v1/audit/events", s.listEvents},
+		{"GET /api/v1/audit/events/{event_id}", s.getEvent},
+		{"GET /api/v1/audit/events/{event_id}/body", s.getBody},
+		{"GET /api/v1/audit/correlations/{id}", s.getCorrelation},
+		{"POST /api/v1/audit/notifications", s.postNotification},
+		{"GET /api/v1/audit/notifications", s.listNotifications},
+		{"GET /health", s.health},
+		{"GET /health/ready", s.ready},
+		{"GET /health/live", s.live},
+		{"GET /metrics", passThrough(prom)},
+		{"GET /openapi.yaml", static("application/yaml", api.Document())},
+	}
+}
+
+// Patterns lists the API's operations, for a comparison with its description.
+func (s *Server) Patterns() []string {
+	var patterns []string
+	for _, r := range s.routes() {
+		patterns = append(patterns, r.Pattern)
+	}
+	return patterns
+}
+
+// Drain makes readiness fail, so that load balancers stop sending; requests are still served.
+func (s *Server) Drain() { s.draining.Store(true) }
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }

@@ -1,0 +1,502 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/datastorage-io/datastorage"
+	"github.com/datastorage-io/datastorage/ledger"
+)
+
+// Limits bound what waits and what one transaction holds. All must be positive.
+type Limits struct {
+	QueueEvents  int           // events that may wait or be under way
+	QueueBytes   int64         // bytes of their bodies
+	CommitEvents int           // events in one transaction; one request may exceed it alone
+	CommitBytes  int64         // bytes of their bodies; one request may exceed it alone
+	WriteTimeout time.Duration // from submission to answer
+}
+
+// recordOverhead is what an event costs in memory beside its body while it waits, in bytes.
+const recordOverhead = 1024
+
+// lockedRounds is how many commits take the advisory lock first after another replica moved the head.
+const lockedRounds = 64
+
+// errTaken sends a request back to its submitter: one of its event_ids was stored since it was looked up.
+var errTaken = errors.New("an event_id was stored by someone else meanwhile")
+
+// placement is where a request's records stand in the log.
+type placement struct {
+	first int64 // log_index of the first record
+	size  int64 // size of the log behind the commit
+	root  ledger.Hash
+}
+
+// request is what one caller wants committed, all or nothing. Its answer is sent exactly once.
+type request struct {
+	write  datastorage.Write
+	events int
+	bytes  int64
+	queued time.Time
+	answer chan answer // buffered, so that answering never waits
+	taken  bool        // guarded by Committer.mu: the loop has it, it can no longer be withdrawn
+}
+
+type answer struct {
+	at  placement
+	err error
+}
+
+// Committer is the group commit: whatever waits when the last commit ends is the next one.
+type Committer struct {
+	store   Store
+	limits  Limits
+	log     *slog.Logger
+	metrics *Metrics
+
+	mu     sync.Mutex
+	queue  []*request
+	events int   // events waiting or under way
+	bytes  int64 // bytes waiting or under way
+	closed bool
+
+	wake chan struct{} // buffered 1: something waits, or closed
+	done chan struct{} // closed when the loop has answered everything
+
+	// Only the loop touches these.
+	head   *ledger.Head // nil when it must be read
+	acked  ledger.Head  // the last head that a caller was told of
+	locked int          // commits that still take the lock first
+	now    func() time.Time
+
+	stateMu  sync.Mutex
+	size     int64
+	diverged error
+}
+
+// NewCommitter starts the committer of a store. It reads the head first, so that a store that cannot be read is
+// reported here. Close stops it.
+func NewCommitter(ctx context.Context, store Store, limits Limits, log *slog.Logger, metrics *Metrics) (*Committer, error) {
+	head, err := store.Head(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c := &Committer{
+		store: store, limits: limits, log: log, metrics: metrics,
+		wake: make(chan struct{}, 1), done: make(chan struct{}),
+		head: &head, acked: head, size: head.Size(), now: time.Now,
+	}
+	metrics.ledgerSize.Set(float64(head.Size()))
+	go c.loop()
+	return c, nil
+}
+
+// Close stops taking requests, commits what is queued and returns when every caller was answered.
+func (c *Committer) Close() {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.signal()
+	<-c.done
+}
+
+// Size returns the size of the log as of the last commit that this committer knows.
+func (c *Committer) Size() int64 {
+	c.stateMu.Lock()
+	defer c.stateMu.Unlock()
+	return c.size
+}
+
+// Diverged returns why the store does not continue the log that this committer acknowledged, nil when it does.
+func (c *Committer) Diverged() error {
+	c.stateMu.Lock()
+	defer c.stateMu.Unlock()
+	return c.diverged
+}
+
+// submit commits w and returns its place in the log. Errors: errTaken, or a *datastorage.Error; CodeUnavailable when
+// the queue is full, the committer closes, the store fails, or no answer came in time.
+func (c *Committer) submit(w datastorage.Write) (placement, error) {
+	r := &request{write: w, events: len(w.Records), queued: c.now(), answer: make(chan answer, 1)}
+	for _, rec := range w.Records {
+		r.bytes += int64(len(rec.Body)) + recordOverhead
+	}
+	if err := c.enqueue(r); err != nil {
+		return placement{}, err
+	}
+	timeout := time.NewTimer(c.limits.WriteTimeout)
+	defer timeout.Stop()
+	select {
+	case a := <-r.answer:
+		return a.at, a.err
+	case <-timeout.C:
+	}
+	if c.withdraw(r) {
+		return placement{}, datastorage.Unavailable(nil, "the store did not take the write in time; nothing was stored, try again")
+	}
+	select {
+	case a := <-r.answer:
+		return a.at, a.err
+	default:
+		return placement{}, datastorage.Unavailable(nil, "the store did not answer in time; whether the write was stored is unknown, try again with the same event_id")
+	}
+}
+
+func (c *Committer) enqueue(r *request) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.closed:
+		return datastorage.Unavailable(nil, "the server is shutting down")
+	case c.events > 0 && (c.events+r.events > c.limits.QueueEvents || c.bytes+r.bytes > c.limits.QueueBytes):
+		c.metrics.pushback.Inc()
+		return datastorage.Unavailable(nil, "the server is full; try again later")
+	}
+	c.events += r.events
+	c.bytes += r.bytes
+	c.queue = append(c.queue, r)
+	c.signal()
+	return nil
+}
+
+// withdraw takes a request out of the queue; false when the loop has it.
+func (c *Committer) withdraw(r *request) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r.taken {
+		return false
+	}
+	for i, q := range c.queue {
+		if q == r {
+			c.queue = append(c.queue[:i:i], c.queue[i+1:]...)
+			c.events -= r.events
+			c.bytes -= r.bytes
+			return true
+		}
+	}
+	return false
+}
+
+func (c *Committer) signal() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take removes from the queue what the next commit holds: at least one request if any waits, in order of arrival.
+func (c *Committer) take() (batch []*request, closed bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	events, bytes := 0, int64(0)
+	for _, r := range c.queue {
+		if len(batch) > 0 && (events+r.events > c.limits.CommitEvents || bytes+r.bytes > c.limits.CommitBytes) {
+			break
+		}
+		r.taken = true
+		events += r.events
+		bytes += r.bytes
+		batch = append(batch, r)
+	}
+	rest := copy(c.queue, c.queue[len(batch):])
+	clear(c.queue[rest:])
+	c.queue = c.queue[:rest]
+	c.metrics.queueDepth.Set(float64(c.events - events))
+	return batch, c.closed
+}
+
+// reply answers r.
+func (c *Committer) reply(r *request, a answer) {
+	c.mu.Lock()
+	c.events -= r.events
+	c.bytes -= r.bytes
+	c.mu.Unlock()
+	r.answer <- a
+}
+
+func (c *Committer) fail(batch []*request, err error) {
+	for _, r := range batch {
+		c.reply(r, answer{err: err})
+	}
+}
+
+func (c *Committer) loop() {
+	defer close(c.done)
+	for {
+		// Handlers that are ready to run get to join this commit.
+		runtime.Gosched()
+		batch, closed := c.take()
+		if len(batch) > 0 {
+			c.commit(batch)
+			continue
+		}
+		if closed {
+			return
+		}
+		<-c.wake
+	}
+}
+
+// commit stores a batch and answers every request of it.
+func (c *Committer) commit(batch []*request) {
+	began := c.now()
+	for _, r := range batch {
+		c.metrics.queueWait.Observe(began.Sub(r.queued).Seconds())
+	}
+	// The store may fail for a moment; callers wait for at most WriteTimeout, and one second of it is for the answer.
+	giveUp := batch[0].queued.Add(max(c.limits.WriteTimeout-time.Second, c.limits.WriteTimeout/2))
+	pause := 5 * time.Millisecond
+	var open *pendingCommit
+	for {
+		err := c.try(batch, &open)
+		switch {
+		case err == nil:
+			c.metrics.commitSeconds.Observe(c.now().Sub(began).Seconds())
+			return
+		case errors.Is(err, ledger.ErrHeadMoved):
+			c.locked = lockedRounds
+			c.metrics.headMoved.Inc()
+			continue
+		case errors.Is(err, ledger.ErrDuplicateID):
+			if batch, err = c.returnTaken(batch); err == nil && len(batch) == 0 {
+				return
+			} else if err == nil {
+				open = nil
+				continue
+			}
+		case datastorage.CodeOf(err) == datastorage.CodeUnavailable, errors.Is(err, ledger.ErrOutcomeUnknown):
+		case len(batch) > 1:
+			// The fault belongs to one request; the others must not suffer for it.
+			c.log.Warn("a commit was refused; committing its requests in two parts", "error", err, "requests", len(batch))
+			c.commit(batch[:len(batch)/2])
+			c.commit(batch[len(batch)/2:])
+			return
+		default:
+			c.log.Error("the store refused a write", "error", err)
+			c.fail(batch, &datastorage.Error{Code: datastorage.CodeInternal, Detail: "the store refused the write", Cause: err})
+			return
+		}
+		if c.now().Add(pause).After(giveUp) {
+			c.giveUp(batch, err)
+			return
+		}
+		time.Sleep(pause)
+		pause = min(2*pause, 100*time.Millisecond)
+	}
+}
+
+// pendingCommit is a commit whose outcome is unknown: the same one must be tried again, for it may be stored.
+type pendingCommit struct {
+	commit *ledger.Commit
+	next   ledger.Head
+}
+
+// try makes one attempt to store batch, and answers it when it succeeded. open holds the commit of an earlier attempt
+// whose outcome is unknown, nil when there is none.
+func (c *Committer) try(batch []*request, open **pendingCommit) error {
+	ctx, cancel := context.WithTimeout(context.Background(), c.limits.WriteTimeout)
+	defer cancel()
+	if err := c.readHead(ctx); err != nil {
+		return err
+	}
+	w := join(batch)
+	var (
+		commit *ledger.Commit
+		next   ledger.Head
+		err    error
+	)
+	switch {
+	case *open != nil:
+		commit, next = (*open).commit, (*open).next
+		err = c.store.Commit(ctx, commit, w)
+		if errors.Is(err, ledger.ErrHeadMoved) {
+			err = c.settle(ctx, commit)
+		}
+	case c.locked > 0:
+		c.locked--
+		err = c.store.CommitLocked(ctx, func(head ledger.Head) (*ledger.Commit, error) {
+			if err := c.checkContinues(ctx, head); err != nil {
+				return nil, err
+			}
+			commit, next = ledger.NewCommit(&head, w.Records, c.now())
+			return commit, nil
+		}, w)
+	default:
+		commit, next = ledger.NewCommit(c.head, w.Records, c.now())
+		err = c.store.Commit(ctx, commit, w)
+	}
+	switch {
+	case err == nil:
+		c.succeed(batch, commit, next)
+		*open = nil
+	case errors.Is(err, ledger.ErrOutcomeUnknown) && commit != nil:
+		*open = &pendingCommit{commit, next}
+	default:
+		if !errors.Is(err, ledger.ErrDuplicateID) {
+			c.head = nil
+		}
+		// Whatever is unavailable now, an earlier attempt whose outcome is unknown stays open.
+		if datastorage.CodeOf(err) != datastorage.CodeUnavailable {
+			*open = nil
+		}
+	}
+	return err
+}
+
+// settle decides a commit whose outcome was unknown, now that the log goes beyond its place: nil when it is the one
+// that stands there.
+func (c *Committer) settle(ctx context.Context, commit *ledger.Commit) error {
+	stored, err := c.store.CommitAt(ctx, commit.FirstIndex)
+	if err != nil {
+		return err
+	}
+	if stored != nil && stored.Root == commit.Root && stored.NextIndex == commit.NextIndex {
+		return nil
+	}
+	return ledger.ErrHeadMoved
+}
+
+// join concatenates what the requests of a batch want stored.
+func join(batch []*request) *datastorage.Write {
+	if len(batch) == 1 {
+		return &batch[0].write
+	}
+	n := 0
+	for _, r := range batch {
+		n += r.events
+	}
+	w := &datastorage.Write{Records: make([]*datastorage.Record, 0, n)}
+	for _, r := range batch {
+		w.Records = append(w.Records, r.write.Records...)
+		w.Notifications = append(w.Notifications, r.write.Notifications...)
+	}
+	return w
+}
+
+func (c *Committer) succeed(batch []*request, commit *ledger.Commit, next ledger.Head) {
+	c.head, c.acked = &next, next
+	c.stateMu.Lock()
+	c.size = next.Size()
+	c.stateMu.Unlock()
+	c.metrics.commitEvents.Observe(float64(commit.NextIndex - commit.FirstIndex))
+	c.metrics.ledgerSize.Set(float64(next.Size()))
+	first := commit.FirstIndex
+	for _, r := range batch {
+		c.reply(r, answer{at: placement{first: first, size: commit.NextIndex, root: commit.Root}})
+		first += int64(r.events)
+	}
+}
+
+// returnTaken sends back the requests of a batch that hold a stored event_id and returns the others.
+func (c *Committer) returnTaken(batch []*request) ([]*request, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), c.limits.WriteTimeout)
+	defer cancel()
+	seen := map[uuid.UUID]bool{}
+	found, err := c.store.Find(ctx, sentIDs(batch))
+	if err != nil {
+		return batch, err
+	}
+	var rest []*request
+	for _, r := range batch {
+		taken := false
+		for _, rec := range r.write.Records {
+			_, stored := found[rec.ID]
+			taken = taken || stored || seen[rec.ID]
+		}
+		for _, rec := range r.write.Records {
+			seen[rec.ID] = true
+		}
+		if taken {
+			c.reply(r, answer{err: errTaken})
+		} else {
+			rest = append(rest, r)
+		}
+	}
+	if len(rest) == len(batch) {
+		return batch, errors.New("the store reports a duplicate event_id that it does not hold")
+	}
+	return rest, nil
+}
+
+func sentIDs(batch []*request) (ids []uuid.UUID) {
+	for _, r := range batch {
+		for _, rec := range r.write.Records {
+			ids = append(ids, rec.ID)
+		}
+	}
+	return ids
+}
+
+// giveUp answers a batch that the store did not take in time.
+func (c *Committer) giveUp(batch []*request, err error) {
+	c.head = nil
+	c.log.Error("the store takes no writes", "error", err, "requests", len(batch))
+	detail := "the store cannot be reached; nothing was stored, try again"
+	if errors.Is(err, ledger.ErrOutcomeUnknown) {
+		detail = "the store did not answer in time; whether the write was stored is unknown, try again with the same event_id"
+	}
+	c.fail(batch, datastorage.Unavailable(err, "%s", detail))
+}
+
+// readHead reads the head when it is not known.
+func (c *Committer) readHead(ctx context.Context) error {
+	if c.head != nil {
+		return nil
+	}
+	head, err := c.store.Head(ctx)
+	if err != nil {
+		return err
+	}
+	if err := c.checkContinues(ctx, head); err != nil {
+		return err
+	}
+	c.head = &head
+	return nil
+}
+
+// checkContinues checks that a head that the store showed continues the log that callers were told of. A store that
+// lost acknowledged commits, say after a failover to a replica that lagged, must not be written to in silence.
+func (c *Committer) checkContinues(ctx context.Context, head ledger.Head) error {
+	err := c.continues(ctx, head)
+	if err != nil && datastorage.CodeOf(err) == datastorage.CodeUnavailable {
+		return err
+	}
+	c.stateMu.Lock()
+	before := c.diverged
+	c.diverged = err
+	c.stateMu.Unlock()
+	if err == nil {
+		c.metrics.diverged.Set(0)
+		return nil
+	}
+	c.metrics.diverged.Set(1)
+	if before == nil {
+		c.log.Error("the store does not continue the log that this server acknowledged; writes are refused", "error", err)
+	}
+	return datastorage.Unavailable(err, "the store does not hold what this server has acknowledged; writes are refused")
+}
+
+func (c *Committer) continues(ctx context.Context, head ledger.Head) error {
+	size, root := c.acked.Size(), c.acked.Range.Root()
+	if head.Size() < size {
+		return &divergence{size: size, found: head.Size()}
+	}
+	if size == 0 || head.Size() == size && head.Range.Root() == root {
+		return nil
+	}
+	at, err := c.store.CommitAt(ctx, c.acked.First)
+	if err != nil {
+		return err
+	}
+	if at == nil || at.NextIndex != size || at.Root != root {
+		return &divergence{size: size, found: head.Size()}
+	}
+	return nil
+}
