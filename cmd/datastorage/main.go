@@ -23,11 +23,15 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 	a := &app{environ: environ, stdin: stdin, stdout: stdout, stderr: stderr}
 	root := newRootCommand(a)
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	return outcome(ctx, a.started, root.ExecuteContext(ctx))
+}
+
+// outcome turns a command's error into one that report understands.
+func outcome(ctx context.Context, started bool, err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case !a.started:
+	case !started:
 		return usageError{err}
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 		return errInterrupted

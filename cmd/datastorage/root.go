@@ -37,7 +37,6 @@ const (
 // Example, Args and RunE; one that touches a store calls addStoreFlags and, in RunE, loadConfig.
 func (a *app) commands() []grouped {
 	return []grouped{
-		{groupTools, newBenchCommand},
 		{groupTools, newConfigCommand},
 		{groupTools, newVersionCommand},
 	}
@@ -64,6 +63,8 @@ ledger that proves that nothing was changed or lost.
 		SilenceErrors:         true,
 		SilenceUsage:          true,
 		DisableFlagsInUseLine: true,
+
+		SuggestionsMinimumDistance: 2,
 	}
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
