@@ -15,7 +15,7 @@ import (
 // are text when w is a terminal and JSON otherwise. Text is coloured only on a terminal, and not when NO_COLOR is set or
 // TERM is dumb. The logger may be used by many goroutines; each line is one Write.
 func NewLogger(w io.Writer, cfg config.Log) *slog.Logger {
-	terminal := isTerminal(w)
+	terminal := IsTerminal(w)
 	level := parseLevel(cfg.Level)
 	if cfg.Format == "text" || (cfg.Format != "json" && terminal) {
 		colour := terminal && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
@@ -24,7 +24,8 @@ func NewLogger(w io.Writer, cfg config.Log) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: utcTime}))
 }
 
-func isTerminal(w io.Writer) bool {
+// IsTerminal reports whether w is a file that is a terminal, where colours and lines that redraw themselves are readable.
+func IsTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
