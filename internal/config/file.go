@@ -40,7 +40,7 @@ func readFile(name string) (map[string]value, Faults) {
 		r.syntaxFault(err)
 		return nil, r.faults
 	}
-	if decoder.Decode(new(yaml.Node)) != io.EOF {
+	if !errors.Is(decoder.Decode(new(yaml.Node)), io.EOF) {
 		r.fault("", 0, "must hold one YAML document")
 	}
 	r.section("", document.Content[0])

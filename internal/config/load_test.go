@@ -144,7 +144,7 @@ window_past: 7d
 data-dir: /var/lib
 log:
   level: loud
-  levle: info
+  lvel: info
   format: text
   format: json
 ingest:
@@ -173,7 +173,7 @@ http:
 		`window_past (FILE:3): unknown setting; did you mean ingest.window_past?`,
 		`data-dir (FILE:4): unknown setting; did you mean data_dir?`,
 		`log.level (FILE:6): "loud" is not one of debug, info, warn or error`,
-		`log.levle (FILE:7): unknown setting; did you mean log.level?`,
+		`log.lvel (FILE:7): unknown setting; did you mean log.level?`,
 		`log.format (FILE:9): is already set on line 8`,
 		`ingest.max_batch_events (FILE:11): must be between 1 and 10000, not 100000`,
 		`ingest.max_queue_bytes (FILE:12): "64Mib" is not a size such as 512, 64KiB or 1.5GiB`,
