@@ -41,8 +41,8 @@ func outcome(ctx context.Context, started bool, err error) error {
 }
 
 // interruptible returns a context that the first SIGINT or SIGTERM cancels. The second one ends the process at once, by
-// exit with 128 plus the signal's number. Stop ends both.
-func interruptible(parent context.Context, stderr io.Writer, exit func(int)) (ctx context.Context, stop func()) {
+// exit with 128 plus the signal's number. The function that is returned ends both.
+func interruptible(parent context.Context, stderr io.Writer, exit func(int)) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(parent)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
