@@ -44,9 +44,9 @@ tidy: ## check that go.mod and go.sum hold what the code needs, no more
 	go mod tidy -diff
 	go -C tools mod tidy -diff
 
-fuzz: ## run each fuzz target for FUZZTIME (10s)
+fuzz: ## run each fuzz target for FUZZTIME (10s, or a number of runs such as 5000x)
 	@grep -rE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*\(' . \
-	| sed -E 's|^(.*)/[^/]*:func (Fuzz[A-Za-z0-9_]*)\(.*|\1 \2|' \
+	| sed -E 's|^(.*)/[^/]*:func (Fuzz[A-Za-z0-9_]*)\(.*|\1 \2|' | sort \
 	| while read -r dir target; do \
 		echo "--- $$dir $$target"; \
 		go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "$$dir" </dev/null || exit 1; \
