@@ -93,9 +93,9 @@ var rules = []rule{
 	{
 		reason: "the binary carries no test code",
 		from:   []string{"..."},
-		except: []string{"./internal/storetest", "./internal/pgtest", "./internal/contracttest", "./test"},
+		except: []string{"./internal/storetest", "./internal/audittest", "./internal/pgtest", "./internal/contracttest", "./test"},
 		never: []string{
-			"testing", "./internal/storetest", "./internal/pgtest", "./internal/contracttest", "./internal/archtest", "./test",
+			"testing", "./internal/storetest", "./internal/audittest", "./internal/pgtest", "./internal/contracttest", "./internal/archtest", "./test",
 			"github.com/google/go-cmp", "pgregory.net/rapid", "go.uber.org/goleak", "github.com/rogpeppe/go-internal",
 			"github.com/getkin/kin-openapi",
 		},
