@@ -18,12 +18,15 @@ func Canonical(raw jsontext.Value) (jsontext.Value, error) {
 // checkValue checks what holds for every value of a body, at any depth: no U+0000, and numbers that are finite as an
 // IEEE double and at most MaxNumberLength characters. raw is syntactically valid. It returns "" or what is wrong.
 func checkValue(raw jsontext.Value) string {
+	if raw[0] == '"' {
+		return checkString(raw)
+	}
 	for i := 0; i < len(raw); {
 		switch c := raw[i]; {
 		case c == '"':
 			end := stringEnd(raw, i)
-			if hasNUL(raw[i:end]) {
-				return "must not contain U+0000"
+			if fault := checkString(raw[i:end]); fault != "" {
+				return fault
 			}
 			i = end
 		case c == '-' || c >= '0' && c <= '9':
@@ -37,25 +40,6 @@ func checkValue(raw jsontext.Value) string {
 		}
 	}
 	return ""
-}
-
-// depth returns how deep objects and arrays are nested in a valid value; a scalar is 0.
-func depth(raw jsontext.Value) int {
-	now, most := 0, 0
-	for i := 0; i < len(raw); {
-		switch raw[i] {
-		case '"':
-			i = stringEnd(raw, i)
-			continue
-		case '{', '[':
-			now++
-			most = max(most, now)
-		case '}', ']':
-			now--
-		}
-		i++
-	}
-	return most
 }
 
 // stringEnd returns the index behind the string that begins at start.
@@ -100,6 +84,13 @@ func checkNumber(n []byte) string {
 	}
 	if _, err := strconv.ParseFloat(string(n), 64); err != nil {
 		return "must not hold a number that is not finite as an IEEE double"
+	}
+	return ""
+}
+
+func checkString(quoted []byte) string {
+	if hasNUL(quoted) {
+		return "must not contain U+0000"
 	}
 	return ""
 }

@@ -37,15 +37,15 @@ func (r *Rules) Decode(raw []byte, now time.Time) (Event, error) {
 	d := borrowDecoder(raw)
 	defer d.giveBack()
 	var e Event
-	fields, err := d.event(r, &e, now)
+	faults, err := d.event(r, &e, now)
 	if err == nil {
 		err = d.end()
 	}
 	if err != nil {
 		return Event{}, err
 	}
-	if fault := Invalid(fields); fault != nil {
-		return Event{}, fault
+	if len(faults) > 0 {
+		return Event{}, faults.err()
 	}
 	return e, nil
 }
@@ -66,7 +66,7 @@ func (r *Rules) DecodeBatch(raw []byte, now time.Time, limit int) ([]Event, erro
 	}
 	var (
 		events []Event
-		faults map[string]string
+		fields map[string]string
 		first  string
 	)
 	for d.dec.PeekKind() != ']' {
@@ -75,18 +75,18 @@ func (r *Rules) DecodeBatch(raw []byte, now time.Time, limit int) ([]Event, erro
 			return nil, Errorf(CodeTooLarge, "the batch holds more than %d events; split it", limit)
 		}
 		events = append(events, Event{})
-		fields, err := d.event(r, &events[n], now)
+		faults, err := d.event(r, &events[n], now)
 		if err != nil {
 			return nil, AtIndex(n, err)
 		}
-		if len(fields) == 0 {
+		if len(faults) == 0 {
 			continue
 		}
-		if faults == nil {
-			faults, first = map[string]string{}, fmt.Sprintf("event at index %d: %s", n, FieldDetail(fields))
+		if fields == nil {
+			fields, first = map[string]string{}, fmt.Sprintf("event at index %d: %s", n, FieldDetail(faults))
 		}
-		for name, sentence := range fields {
-			faults[strconv.Itoa(n)+"."+name] = sentence
+		for name, sentence := range faults {
+			fields[indexed(n, name)] = sentence
 		}
 	}
 	if _, err := d.dec.ReadToken(); err != nil {
@@ -95,13 +95,37 @@ func (r *Rules) DecodeBatch(raw []byte, now time.Time, limit int) ([]Event, erro
 	if err := d.end(); err != nil {
 		return nil, err
 	}
-	if faults != nil {
-		return nil, &Error{Code: CodeValidation, Detail: first, Fields: faults}
+	if fields != nil {
+		return nil, &Error{Code: CodeValidation, Detail: first, Fields: fields}
 	}
 	if len(events) == 0 {
 		return nil, Errorf(CodeValidation, "batch cannot be empty")
 	}
 	return events, nil
+}
+
+// indexed is the path of a field in the n-th element of a batch.
+func indexed(n int, name string) string {
+	if name == wholeObject {
+		return strconv.Itoa(n)
+	}
+	return strconv.Itoa(n) + "." + name
+}
+
+// faults are sentences by the field that they are about.
+type faults map[string]string
+
+// wholeObject is the name for a fault that belongs to no field that the contract knows.
+const wholeObject = ""
+
+// err returns the faults of a single object as an error.
+func (f faults) err() *Error {
+	e := &Error{Code: CodeValidation, Detail: FieldDetail(f)}
+	delete(f, wholeObject)
+	if len(f) > 0 {
+		e.Fields = f
+	}
+	return e
 }
 
 // AtIndex marks an error as belonging to the n-th element of a batch: its detail begins "event at index N:", and its
@@ -115,7 +139,7 @@ func AtIndex(n int, err error) error {
 	if e.Fields != nil {
 		fields := make(map[string]string, len(e.Fields))
 		for name, sentence := range e.Fields {
-			fields[strconv.Itoa(n)+"."+name] = sentence
+			fields[indexed(n, name)] = sentence
 		}
 		e.Fields = fields
 	}
@@ -124,8 +148,9 @@ func AtIndex(n int, err error) error {
 
 // decoder reads one request body. It is pooled: a jsontext.Decoder keeps its stacks between uses.
 type decoder struct {
-	dec *jsontext.Decoder
-	buf bytes.Buffer
+	dec   *jsontext.Decoder
+	buf   bytes.Buffer
+	canon canonicalizer
 }
 
 var decoders = sync.Pool{New: func() any {
@@ -142,7 +167,9 @@ func borrowDecoder(raw []byte) *decoder {
 }
 
 func (d *decoder) giveBack() {
+	// Nothing of the body stays referenced.
 	d.buf = bytes.Buffer{}
+	d.dec.Reset(&d.buf)
 	decoders.Put(d)
 }
 
@@ -165,39 +192,35 @@ func (d *decoder) invalid() error {
 	return err
 }
 
-// event reads one JSON object into e. Faults of single fields are returned by name; an error ends the decoding.
-func (d *decoder) event(r *Rules, e *Event, now time.Time) (map[string]string, error) {
-	if kind := d.dec.PeekKind(); kind != '{' {
-		if kind == jsontext.KindInvalid {
-			return nil, d.syntaxError(d.invalid())
+// event reads one value, which must be a JSON object, into e. What is wrong with it is returned by field; an error says
+// that the body is not JSON.
+func (d *decoder) event(r *Rules, e *Event, now time.Time) (faults, error) {
+	switch kind := d.dec.PeekKind(); kind {
+	case '{':
+	case jsontext.KindInvalid:
+		return nil, d.syntaxError(d.invalid())
+	default:
+		if err := d.dec.SkipValue(); err != nil {
+			return nil, d.syntaxError(err)
 		}
-		return nil, Errorf(CodeValidation, "an event must be a JSON object")
+		return faults{wholeObject: "an event must be a JSON object"}, nil
 	}
 	if _, err := d.dec.ReadToken(); err != nil {
 		return nil, d.syntaxError(err)
 	}
-	v := eventDecoder{rules: r, event: e, now: now}
+	v := eventDecoder{rules: r, event: e, now: now, canon: &d.canon}
 	for d.dec.PeekKind() != '}' {
 		name, err := d.dec.ReadValue()
 		if err != nil {
 			return nil, d.syntaxError(err)
 		}
 		// The name is only valid until the next read.
-		field, err := fieldByName(name)
-		if err != nil {
-			return nil, err
-		}
+		field := v.fieldByName(name)
 		raw, err := d.dec.ReadValue()
 		if err != nil {
 			return nil, d.syntaxError(err)
 		}
-		if fault := checkValue(raw); fault != "" && field.name == "" {
-			return nil, Errorf(CodeValidation, "an unknown member of the body %s", fault)
-		} else if fault != "" {
-			v.fault(field, "%s", fault)
-		} else {
-			v.member(field, raw)
-		}
+		v.member(field, raw)
 	}
 	if _, err := d.dec.ReadToken(); err != nil {
 		return nil, d.syntaxError(err)
@@ -235,6 +258,9 @@ func topLevelName(p jsontext.Pointer) string {
 	for token := range p.Tokens() {
 		if f, ok := fieldNames[token]; ok {
 			return f.name
+		}
+		if strings.Trim(token, "0123456789") != "" {
+			break
 		}
 	}
 	return ""

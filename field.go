@@ -52,36 +52,26 @@ var fields = []field{
 	{"version", FieldVersion, 1, 20},
 }
 
-var (
-	fieldNames   = map[string]*field{}
-	unknownField = &field{}
-)
-
-func init() {
+// fieldNames are the fields by name.
+var fieldNames = func() map[string]*field {
+	byName := make(map[string]*field, len(fields))
 	for i := range fields {
-		fieldNames[fields[i].name] = &fields[i]
+		byName[fields[i].name] = &fields[i]
 	}
-}
+	return byName
+}()
 
-// fieldByName returns the field that a quoted member name stands for, unknownField when there is none.
-func fieldByName(quoted jsontext.Value) (*field, error) {
+// fieldByName returns the field that a quoted member name stands for, nil when there is none.
+func (v *eventDecoder) fieldByName(quoted jsontext.Value) *field {
 	if bytes.IndexByte(quoted, '\\') < 0 {
-		if f, ok := fieldNames[string(quoted[1:len(quoted)-1])]; ok {
-			return f, nil
-		}
-		return unknownField, nil
+		return fieldNames[string(quoted[1:len(quoted)-1])]
 	}
 	if hasNUL(quoted) {
-		return nil, Errorf(CodeValidation, "a member name of the body must not contain U+0000")
+		v.unknownFault("a member name of the body must not contain U+0000")
+		return nil
 	}
-	name, err := jsontext.AppendUnquote(nil, quoted)
-	if err != nil {
-		return nil, Errorf(CodeValidation, "the body is not valid JSON: bad member name")
-	}
-	if f, ok := fieldNames[string(name)]; ok {
-		return f, nil
-	}
-	return unknownField, nil
+	name, _ := unquote(quoted)
+	return fieldNames[name]
 }
 
 // maxSafeInteger is 2^53−1, the largest duration_ms.
@@ -98,22 +88,46 @@ type eventDecoder struct {
 	rules  *Rules
 	event  *Event
 	now    time.Time
-	faults map[string]string
+	canon  *canonicalizer
+	faults faults // nil while there is none
 	failed FieldSet
+	strs   arena
 }
 
 func (v *eventDecoder) fault(f *field, format string, args ...any) {
 	if v.faults == nil {
-		v.faults = map[string]string{}
+		v.faults = faults{}
 	}
 	v.failed |= FieldSet(f.bit)
 	v.faults[f.name] = f.name + " " + fmt.Sprintf(format, args...)
 }
 
-// member decodes one member whose value obeys the rules of every value. null and "" on a field leave it absent.
+// unknownFault notes a fault of a member that the contract does not know. The name, which may be anything, is not
+// repeated.
+func (v *eventDecoder) unknownFault(sentence string) {
+	if v.faults == nil {
+		v.faults = faults{}
+	}
+	v.faults[wholeObject] = sentence
+}
+
+// member decodes one member; f is nil for one that the contract does not know. null and "" on a field leave it absent.
 func (v *eventDecoder) member(f *field, raw jsontext.Value) {
-	if f == unknownField || string(raw) == "null" || string(raw) == `""` {
+	switch {
+	case f == nil:
+		if fault := checkValue(raw); fault != "" {
+			v.unknownFault("an unknown member of the body " + fault)
+		}
 		return
+	case string(raw) == "null" || string(raw) == `""`:
+		return
+	case f.bit == FieldData && raw[0] == '{':
+		// Its values are checked while it is brought into canonical form.
+	default:
+		if fault := checkValue(raw); fault != "" {
+			v.fault(f, "%s", fault)
+			return
+		}
 	}
 	e := v.event
 	v.event.Sent |= FieldSet(f.bit)
@@ -191,7 +205,9 @@ func (v *eventDecoder) finish() {
 		v.fault(fieldNames["producer_id"], "is required with producer_seq")
 	}
 	setDefault(&e.ActorType, "service")
-	setDefault(&e.ActorID, e.Category+"-service")
+	if e.ActorID == "" {
+		e.ActorID = e.Category + "-service"
+	}
 	setDefault(&e.ResourceType, e.Category)
 	setDefault(&e.ResourceID, e.CorrelationID)
 	setDefault(&e.Severity, "info")
@@ -211,7 +227,7 @@ func setDefault(s *string, value string) {
 
 // text decodes a string of at most f.max characters.
 func (v *eventDecoder) text(f *field, raw jsontext.Value) string {
-	s, ok := unquote(raw)
+	s, ok := v.strs.unquote(raw)
 	switch {
 	case !ok:
 		v.fault(f, "must be a string")
@@ -221,7 +237,13 @@ func (v *eventDecoder) text(f *field, raw jsontext.Value) string {
 	return s
 }
 
+// enum decodes a string that must be one of allowed, and returns that.
 func (v *eventDecoder) enum(f *field, raw jsontext.Value, allowed []string) string {
+	for _, s := range allowed {
+		if len(raw) == len(s)+2 && string(raw[1:len(raw)-1]) == s {
+			return s
+		}
+	}
 	s, ok := unquote(raw)
 	if !ok || !slices.Contains(allowed, s) {
 		v.fault(f, "must be one of: %s", strings.Join(allowed, ", "))
@@ -261,20 +283,30 @@ func (v *eventDecoder) boolean(f *field, raw jsontext.Value) bool {
 }
 
 func (v *eventDecoder) id(f *field, raw jsontext.Value) uuid.UUID {
-	s, ok := unquote(raw)
-	id, err := ParseUUID(s)
-	if !ok || err != nil {
+	id, ok := unquoteUUID(raw)
+	switch {
+	case !ok:
 		v.fault(f, "must be a UUID of the form xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx")
-		return uuid.Nil
-	}
-	if id == uuid.Nil {
-		if f.bit == FieldParentID {
-			v.fault(f, "is wrong: parent event does not exist")
-		} else {
-			v.fault(f, "must not be the nil UUID")
-		}
+	case id == uuid.Nil && f.bit == FieldParentID:
+		v.fault(f, "is wrong: parent event does not exist")
+	case id == uuid.Nil:
+		v.fault(f, "must not be the nil UUID")
 	}
 	return id
+}
+
+func unquoteUUID(raw jsontext.Value) (id uuid.UUID, ok bool) {
+	const length = 36
+	if len(raw) == length+2 && raw[0] == '"' {
+		id, err := uuid.ParseBytes(raw[1 : 1+length])
+		return id, err == nil
+	}
+	s, ok := unquote(raw)
+	if !ok {
+		return uuid.Nil, false
+	}
+	id, err := ParseUUID(s)
+	return id, err == nil
 }
 
 // ParseUUID reads the form with 36 characters and no other.
@@ -286,7 +318,7 @@ func ParseUUID(s string) (uuid.UUID, error) {
 }
 
 func (v *eventDecoder) hex(f *field, raw jsontext.Value, digits int) string {
-	s, ok := unquote(raw)
+	s, ok := v.strs.unquote(raw)
 	if !ok || !isLowerHex(s, digits) {
 		v.fault(f, "must be %d lower-case hexadecimal digits", digits)
 	}
@@ -306,9 +338,8 @@ func isLowerHex(s string, digits int) bool {
 }
 
 func (v *eventDecoder) time(f *field, raw jsontext.Value) time.Time {
-	s, ok := unquote(raw)
-	t, err := ParseTimestamp(s)
-	if !ok || err != nil {
+	t, ok := unquoteTime(raw)
+	if !ok {
 		v.fault(f, "must be an RFC 3339 time such as 2026-01-31T12:00:00Z")
 		return time.Time{}
 	}
@@ -324,13 +355,24 @@ func (v *eventDecoder) time(f *field, raw jsontext.Value) time.Time {
 	return t
 }
 
+// unquoteTime reads a JSON string that holds an RFC 3339 time, truncated to whole microseconds.
+func unquoteTime(raw jsontext.Value) (time.Time, bool) {
+	if raw[0] == '"' && bytes.IndexByte(raw, '\\') < 0 {
+		t, err := parseRFC3339([]byte(raw[1 : len(raw)-1]))
+		return truncate(t), err == nil
+	}
+	s, ok := unquote(raw)
+	if !ok {
+		return time.Time{}, false
+	}
+	t, err := ParseTimestamp(s)
+	return t, err == nil
+}
+
 // ParseTimestamp reads an RFC 3339 time and returns it in UTC, truncated to whole microseconds.
 func ParseTimestamp(s string) (time.Time, error) {
-	var t time.Time
-	if err := t.UnmarshalText([]byte(s)); err != nil {
-		return time.Time{}, err
-	}
-	return truncate(t), nil
+	t, err := parseRFC3339(s)
+	return truncate(t), err
 }
 
 // truncate drops what is finer than a microsecond. time.Time.Truncate counts from year 1, so it rounds down.
@@ -358,20 +400,15 @@ func plural(n int64, unit string) string {
 
 // data puts event_data into canonical form.
 func (v *eventDecoder) data(f *field, raw jsontext.Value) jsontext.Value {
-	if raw.Kind() != '{' {
+	if raw[0] != '{' {
 		v.fault(f, "must be a JSON object")
 		return nil
 	}
-	if depth(raw) > MaxEventDataDepth {
-		v.fault(f, "must be nested at most %d deep", MaxEventDataDepth)
-		return nil
-	}
-	data, err := Canonical(raw)
-	if err != nil {
-		v.fault(f, "is not valid JSON")
-		return nil
-	}
-	if len(data) > MaxEventDataBytes {
+	data, fault := v.canon.run(raw)
+	switch {
+	case fault != "":
+		v.fault(f, "%s", fault)
+	case len(data) > MaxEventDataBytes:
 		v.fault(f, "must be at most %d bytes in canonical form", MaxEventDataBytes)
 	}
 	return data
@@ -379,7 +416,7 @@ func (v *eventDecoder) data(f *field, raw jsontext.Value) jsontext.Value {
 
 // unquote decodes a JSON string; ok is false for any other kind of value.
 func unquote(raw jsontext.Value) (s string, ok bool) {
-	if raw.Kind() != '"' {
+	if raw[0] != '"' {
 		return "", false
 	}
 	if bytes.IndexByte(raw, '\\') < 0 {
@@ -387,4 +424,27 @@ func unquote(raw jsontext.Value) (s string, ok bool) {
 	}
 	b, err := jsontext.AppendUnquote(nil, raw)
 	return string(b), err == nil
+}
+
+// arena keeps the short strings of an event together: one allocation instead of many.
+type arena struct{ b strings.Builder }
+
+const (
+	arenaSize = 320 // what the strings of most events take, in bytes
+	arenaText = 100 // a longer string has an allocation of its own
+)
+
+// unquote is like the function of that name.
+func (a *arena) unquote(raw jsontext.Value) (s string, ok bool) {
+	if len(raw) > arenaText || raw[0] != '"' || bytes.IndexByte(raw, '\\') >= 0 {
+		return unquote(raw)
+	}
+	plain := raw[1 : len(raw)-1]
+	if a.b.Cap()-a.b.Len() < len(plain) {
+		a.b.Reset()
+		a.b.Grow(arenaSize)
+	}
+	start := a.b.Len()
+	a.b.Write(plain)
+	return a.b.String()[start:], true
 }

@@ -1,6 +1,7 @@
 package datastorage
 
 import (
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,69 +44,78 @@ var notificationFields = []notificationField{
 // DecodeNotification reads one notification from a request body. The error is an *Error with CodeValidation that names
 // every bad field. CreatedAt and UpdatedAt are now.
 func (r *Rules) DecodeNotification(raw []byte, now time.Time) (*Notification, error) {
-	members, err := decodeObject(raw)
+	members, bad, err := decodeObject(raw)
 	if err != nil {
 		return nil, err
 	}
 	n := &Notification{CreatedAt: truncate(now), UpdatedAt: truncate(now)}
-	faults := map[string]string{}
-	for i := range notificationFields {
-		f := &notificationFields[i]
-		if fault := f.decode(members[f.name], f.target(n)); fault != "" {
-			faults[f.name] = f.name + " " + fault
+	found := faults{}
+	take := func(name string, decode func(jsontext.Value) string) {
+		fault := bad[name]
+		delete(bad, name)
+		if fault == "" {
+			fault = decode(members[name])
+		}
+		if fault != "" {
+			found[name] = name + " " + fault
 		}
 	}
-	if fault := n.decodeSentAt(members["sent_at"], r, now); fault != "" {
-		faults["sent_at"] = "sent_at " + fault
+	for i := range notificationFields {
+		f := &notificationFields[i]
+		take(f.name, func(raw jsontext.Value) string { return f.decode(raw, f.target(n)) })
 	}
-	if fault := n.decodeLevel(members["escalation_level"]); fault != "" {
-		faults["escalation_level"] = "escalation_level " + fault
+	take("sent_at", func(raw jsontext.Value) string { return n.decodeSentAt(raw, r, now) })
+	take("escalation_level", n.decodeLevel)
+	for _, fault := range bad {
+		found[wholeObject] = "an unknown member of the body " + fault
 	}
-	if fault := Invalid(faults); fault != nil {
-		return nil, fault
+	if len(found) > 0 {
+		return nil, found.err()
 	}
 	n.EventID = NotificationEventID(n.NotificationID)
 	return n, nil
 }
 
-// decodeObject reads a JSON object into its members; null and "" are left out. Every value obeys the rules of a body.
-func decodeObject(raw []byte) (map[string]jsontext.Value, error) {
+// decodeObject reads a JSON object into its members; null and "" are left out. What is wrong with a value is returned by
+// name.
+func decodeObject(raw []byte) (members map[string]jsontext.Value, bad map[string]string, err error) {
 	d := borrowDecoder(raw)
 	defer d.giveBack()
 	if kind := d.dec.PeekKind(); kind != '{' {
 		if kind == jsontext.KindInvalid {
-			return nil, d.syntaxError(d.invalid())
+			return nil, nil, d.syntaxError(d.invalid())
 		}
-		return nil, Errorf(CodeValidation, "the body must be a JSON object")
+		return nil, nil, Errorf(CodeValidation, "the body must be a JSON object")
 	}
 	if _, err := d.dec.ReadToken(); err != nil {
-		return nil, d.syntaxError(err)
+		return nil, nil, d.syntaxError(err)
 	}
-	members := map[string]jsontext.Value{}
+	members, bad = map[string]jsontext.Value{}, map[string]string{}
 	for d.dec.PeekKind() != '}' {
 		name, err := d.dec.ReadToken()
 		if err != nil {
-			return nil, d.syntaxError(err)
+			return nil, nil, d.syntaxError(err)
 		}
 		key := name.String()
 		value, err := d.dec.ReadValue()
 		if err != nil {
-			return nil, d.syntaxError(err)
+			return nil, nil, d.syntaxError(err)
 		}
+		fault := checkValue(value)
 		if strings.ContainsRune(key, 0) {
-			return nil, Errorf(CodeValidation, "a member name of the body must not contain U+0000")
+			fault = "must not contain U+0000"
 		}
-		if fault := checkValue(value); fault != "" {
-			return nil, Errorf(CodeValidation, "%s %s", shorten(key), fault)
-		}
-		if string(value) != "null" && string(value) != `""` {
+		switch {
+		case fault != "":
+			bad[key] = fault
+		case string(value) != "null" && string(value) != `""`:
 			members[key] = value.Clone()
 		}
 	}
 	if _, err := d.dec.ReadToken(); err != nil {
-		return nil, d.syntaxError(err)
+		return nil, nil, d.syntaxError(err)
 	}
-	return members, d.end()
+	return members, bad, d.end()
 }
 
 func (f *notificationField) decode(raw jsontext.Value, target *string) string {
@@ -135,10 +145,9 @@ func (n *Notification) decodeSentAt(raw jsontext.Value, r *Rules, now time.Time)
 	if raw == nil {
 		return "is required"
 	}
-	s, ok := unquote(raw)
-	t, err := ParseTimestamp(s)
+	t, ok := unquoteTime(raw)
 	switch {
-	case !ok || err != nil:
+	case !ok:
 		return "must be an RFC 3339 time such as 2026-01-31T12:00:00Z"
 	case t.Before(minTime) || !t.Before(maxTime):
 		return "must lie between the years 1970 and 2199"
@@ -155,7 +164,7 @@ func (n *Notification) decodeLevel(raw jsontext.Value) string {
 	}
 	level, err := strconv.Atoi(string(raw))
 	switch {
-	case err != nil:
+	case err != nil && !errors.Is(err, strconv.ErrRange):
 		return "must be an integer, written without fraction or exponent"
 	case level < 0:
 		return "must be at least 0"

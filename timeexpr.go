@@ -1,6 +1,7 @@
 package datastorage
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -28,17 +29,80 @@ func ParseTime(s string, now time.Time) (time.Time, error) {
 }
 
 func parseAbsolute(s string) (time.Time, error) {
-	var t time.Time
-	if err := t.UnmarshalText([]byte(s)); err == nil {
-		return t, nil
-	}
 	if len(s) == len(time.DateOnly) {
 		return time.Parse(time.DateOnly, s)
 	}
-	if strings.ContainsRune(s, ',') {
-		return t, fmt.Errorf("a comma is not part of a time")
+	if t, err := parseRFC3339(s); err == nil {
+		return t, nil
 	}
-	return time.Parse("2006-01-02T15:04:05", s)
+	return parseRFC3339(s + "Z")
+}
+
+var errNotRFC3339 = errors.New("not an RFC 3339 time")
+
+// parseRFC3339 reads an RFC 3339 time, with capital T and Z, and returns it in UTC. The time package takes more: hours of
+// one digit, a comma before the fraction, offsets of 24 hours. What is finer than a nanosecond is dropped.
+func parseRFC3339[T string | []byte](s T) (time.Time, error) {
+	const shape = "dddd-dd-ddTdd:dd:dd"
+	if len(s) <= len(shape) || !hasShape(s[:len(shape)], shape) {
+		return time.Time{}, errNotRFC3339
+	}
+	year, month, day := number(s[0:4]), number(s[5:7]), number(s[8:10])
+	hour, minute, second := number(s[11:13]), number(s[14:16]), number(s[17:19])
+	zone, nanos := s[len(shape):], 0
+	if zone[0] == '.' {
+		n := 1
+		for scale := 100_000_000; n < len(zone) && zone[n] >= '0' && zone[n] <= '9'; n++ {
+			nanos += int(zone[n]-'0') * scale
+			scale /= 10
+		}
+		if n == 1 {
+			return time.Time{}, errNotRFC3339
+		}
+		zone = zone[n:]
+	}
+	offset := time.Duration(0)
+	if len(zone) != 1 || zone[0] != 'Z' {
+		if !hasShape(zone, "+dd:dd") && !hasShape(zone, "-dd:dd") {
+			return time.Time{}, errNotRFC3339
+		}
+		hours, minutes := number(zone[1:3]), number(zone[4:6])
+		if hours > 23 || minutes > 59 {
+			return time.Time{}, errNotRFC3339
+		}
+		offset = time.Duration(hours)*time.Hour + time.Duration(minutes)*time.Minute
+		if zone[0] == '-' {
+			offset = -offset
+		}
+	}
+	t := time.Date(year, time.Month(month), day, hour, minute, second, nanos, time.UTC)
+	if hour > 23 || minute > 59 || second > 59 || t.Day() != day || t.Month() != time.Month(month) {
+		return time.Time{}, errNotRFC3339
+	}
+	return t.Add(-offset), nil
+}
+
+// number reads decimal digits.
+func number[T string | []byte](digits T) int {
+	n := 0
+	for i := range len(digits) {
+		n = 10*n + int(digits[i]-'0')
+	}
+	return n
+}
+
+// hasShape reports whether s has a digit wherever shape has a d, and is equal to it elsewhere.
+func hasShape[T string | []byte](s T, shape string) bool {
+	if len(s) != len(shape) {
+		return false
+	}
+	for i := range len(s) {
+		digit := s[i] >= '0' && s[i] <= '9'
+		if shape[i] == 'd' && !digit || shape[i] != 'd' && s[i] != shape[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // parseSpan reads a Go duration, or a number of days with an optional fraction.
