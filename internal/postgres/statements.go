@@ -1,0 +1,78 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// advisoryKey is the first half of this schema's advisory locks; the second says what for: 0 the end of the log, 1 the
+// partitions.
+const advisoryKey = `hashtext('datastorage ' || current_schema())`
+
+// insertCommit stores the row of a commit if the row that it names as the one before is there and ends where it begins.
+// If not, first_index is NULL, which the table refuses, and with it everything that was sent after.
+const insertCommit = `INSERT INTO ledger_commits ` +
+	`(first_index, next_index, min_time, max_time, committed_at, root, range, entries) ` +
+	`VALUES (CASE WHEN $1::bigint = 0 OR EXISTS (SELECT FROM ledger_commits WHERE first_index = $9 AND next_index = $1 ` +
+	`AND root = $10) THEN $1 END, $2, $3, $4, $5, $6, $7, $8)`
+
+const insertIDs = `INSERT INTO event_ids (event_id, log_index, event_timestamp) ` +
+	`SELECT event_id, log_index, event_timestamp FROM unnest($1::event_id_row[])`
+
+const insertEvents = `INSERT INTO events (log_index, event_timestamp, event_id, correlation_id, event_type, ` +
+	`event_category, event_outcome, severity, actor_type, actor_id, resource_type, resource_id, namespace, cluster_name, ` +
+	`parent_event_id, trace_id, salt, body) ` +
+	`SELECT log_index, event_timestamp, event_id, correlation_id, event_type, event_category, event_outcome, severity, ` +
+	`actor_type, actor_id, resource_type, resource_id, namespace, cluster_name, parent_event_id, trace_id, salt, body ` +
+	`FROM unnest($1::event_row[])`
+
+const insertNotification = `INSERT INTO notifications (remediation_id, notification_id, recipient, channel, ` +
+	`message_summary, status, sent_at, delivery_status, error_message, escalation_level, created_at, updated_at, event_id) ` +
+	`VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING id`
+
+const selectHead = `SELECT first_index, next_index, range FROM ledger_commits ORDER BY first_index DESC LIMIT 1`
+
+const lockHead = `SELECT pg_advisory_xact_lock(` + advisoryKey + `, 0)`
+
+// statements are what a commit consists of, prepared in one session.
+type statements struct {
+	commit, ids, events, notification, commitTx *pgconn.StatementDescription
+	// The identifiers of the row types, which their binary form holds.
+	eventRow, idRow uint32
+}
+
+// statementsKey is where a connection keeps its statements.
+const statementsKey = "datastorage statements"
+
+// prepareIngest prepares the statements of a commit in a new session.
+func prepareIngest(ctx context.Context, conn *pgx.Conn) error {
+	s := &statements{}
+	for _, p := range []struct {
+		to        **pgconn.StatementDescription
+		name, sql string
+	}{
+		{&s.commit, "insert_commit", insertCommit},
+		{&s.ids, "insert_ids", insertIDs},
+		{&s.events, "insert_events", insertEvents},
+		{&s.notification, "insert_notification", insertNotification},
+		{&s.commitTx, "commit", "COMMIT"},
+	} {
+		var err error
+		if *p.to, err = conn.Prepare(ctx, p.name, p.sql); err != nil {
+			return fmt.Errorf("prepare %s: %w", p.name, err)
+		}
+	}
+	err := conn.QueryRow(ctx, `SELECT 'event_row'::regtype::oid, 'event_id_row'::regtype::oid`).Scan(&s.eventRow, &s.idRow)
+	if err != nil {
+		return err
+	}
+	conn.PgConn().CustomData()[statementsKey] = s
+	return nil
+}
+
+func statementsOf(conn *pgx.Conn) *statements {
+	return conn.PgConn().CustomData()[statementsKey].(*statements)
+}
