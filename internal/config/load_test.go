@@ -280,7 +280,7 @@ func TestLoad_DatabaseURL(t *testing.T) {
 		e, err := Load(Sources{Flags: command(t, c.args...), Environ: c.environ})
 		switch {
 		case c.fault != "":
-			wantFaults(t, err, "-", c.fault)
+			wantFaults(t, err, "\x00", c.fault) // names no file of its own
 		case err != nil:
 			t.Errorf("%s: %v", c.name, err)
 		case e.Database.URL.Reveal() != c.want:
