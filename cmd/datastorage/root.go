@@ -37,6 +37,10 @@ const (
 // Example, Args and RunE; one that touches a store calls addStoreFlags and, in RunE, loadConfig.
 func (a *app) commands() []grouped {
 	return []grouped{
+		{groupServe, newServeCommand},
+		{groupServe, newMigrateCommand},
+		{groupData, newImportCommand},
+		{groupTools, newBenchCommand},
 		{groupTools, newConfigCommand},
 		{groupTools, newVersionCommand},
 	}

@@ -304,14 +304,14 @@ func TestCommitter_HangingStore(t *testing.T) {
 	s, _ := start(t, store, l)
 	release := make(chan struct{})
 	entered := make(chan struct{}, 1)
-	store.set(func(*datastorage.Write) error {
+	store.set(nil, func() error {
 		select {
 		case entered <- struct{}{}:
 		default:
 		}
 		<-release
 		return nil
-	}, nil)
+	})
 	first := make(chan error, 1)
 	go func() { _, err := writeOne(s, event(t, "")); first <- err }()
 	<-entered
@@ -327,7 +327,7 @@ func TestCommitter_HangingStore(t *testing.T) {
 	if _, err := writeOne(s, event(t, "")); err != nil {
 		t.Fatal(err)
 	}
-	// The write under way was stored after all; the withdrawn one was not.
+	// The write under way is stored; the withdrawn one is not.
 	checkStored(t, store, nil, 2)
 }
 

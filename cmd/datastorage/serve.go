@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/cobra"
+
+	"github.com/datastorage-io/datastorage/internal/config"
+	"github.com/datastorage-io/datastorage/internal/demo"
+	"github.com/datastorage-io/datastorage/internal/httpapi"
+	"github.com/datastorage-io/datastorage/internal/importer"
+	"github.com/datastorage-io/datastorage/internal/ingest"
+	"github.com/datastorage-io/datastorage/internal/telemetry"
+)
+
+func newServeCommand(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve the HTTP API",
+		Long: `Serves the HTTP API on an embedded SQLite database in --data-dir, or on PostgreSQL
+(15 or newer) when --database-url names one. The schema is created or brought up to
+date at start.
+
+SIGTERM or SIGINT stops it in good order: readiness fails at once, requests are served
+for shutdown.drain_delay more, what is queued is committed. A second signal exits at
+once; nothing that was acknowledged is lost either way.`,
+		Example: `  # a complete server on this machine, with sample data to look at
+  datastorage serve --demo
+
+  # then, elsewhere
+  curl 'http://127.0.0.1:8080/api/v1/audit/events?limit=3'
+
+  # on PostgreSQL; the password comes from a file
+  DATASTORAGE_DATABASE_URL_FILE=/run/secrets/audit-url datastorage serve --listen :8080`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := a.loadConfig(cmd)
+			if err != nil {
+				return err
+			}
+			return serve(cmd.Context(), &cfg.Config, a.logger(cfg.Log))
+		},
+	}
+	addStoreFlags(cmd)
+	addServerFlags(cmd)
+	return cmd
+}
+
+// serve runs the server until ctx is cancelled, then stops it in good order.
+func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) (err error) {
+	// The address comes first: a port that is taken should not cost a migration.
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen)
+	if err != nil {
+		return listenError(cfg.Listen, err)
+	}
+	defer func() { err = errors.Join(err, ignoreClosed(listener.Close())) }()
+	store, err := openToServe(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+
+	registry := telemetry.NewRegistry()
+	committer, err := ingest.NewCommitter(ctx, store, limits(cfg), log, ingest.NewMetrics(registry))
+	if err != nil {
+		return fmt.Errorf("read the ledger: %w", err)
+	}
+	defer committer.Close()
+	service := ingest.NewService(committer)
+	api, err := newAPI(ctx, cfg, store, service, committer, registry, log)
+	if err != nil {
+		return err
+	}
+	server := newHTTPServer(cfg, api, log)
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	log.Info("serving", "address", "http://"+listener.Addr().String(), "store", store.Name(), "events", committer.Size())
+	if cfg.Demo {
+		if err := loadDemo(ctx, cfg, store, service, log); err != nil && ctx.Err() == nil {
+			return errors.Join(err, server.Close())
+		}
+	}
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	return stop(ctx, cfg, api, server, log)
+}
+
+// stop drains and stops the server. What is queued is committed afterwards, when the committer closes.
+func stop(ctx context.Context, cfg *config.Config, api *httpapi.Server, server *http.Server, log *slog.Logger) error {
+	api.Drain()
+	log.Info("stopping: not ready any more, still serving", "drain_delay", cfg.Shutdown.DrainDelay)
+	time.Sleep(cfg.Shutdown.DrainDelay)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.Shutdown.Timeout)
+	defer cancel()
+	if err := server.Shutdown(ctx); err != nil {
+		log.Warn("some requests did not end in time; their connections are closed", "error", err)
+		return ignoreClosed(server.Close())
+	}
+	log.Info("stopped: every request was answered")
+	return nil
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// listenError says what to do about an address that cannot be listened on.
+func listenError(address string, err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("cannot listen on %s: the port is in use; stop the other program or choose another address with --listen", address)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("cannot listen on %s: ports below 1024 need a privilege; choose another one with --listen", address)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fmt.Errorf("cannot listen on %s: this machine does not have that address; choose another one with --listen", address)
+	}
+	return fmt.Errorf("cannot listen on %s: %w", address, err)
+}
+
+func limits(cfg *config.Config) ingest.Limits {
+	return ingest.Limits{
+		QueueEvents:  cfg.Ingest.MaxQueueEvents,
+		QueueBytes:   int64(cfg.Ingest.MaxQueueBytes),
+		CommitEvents: cfg.Ingest.MaxCommitEvents,
+		CommitBytes:  int64(cfg.Ingest.MaxCommitBytes),
+		WriteTimeout: cfg.Ingest.WriteTimeout,
+	}
+}
+
+func newAPI(ctx context.Context, cfg *config.Config, store store, service *ingest.Service, committer *ingest.Committer, registry *prometheus.Registry, log *slog.Logger) (*httpapi.Server, error) {
+	key, err := cursorKey(ctx, store)
+	if err != nil {
+		return nil, err
+	}
+	return httpapi.New(httpapi.Config{
+		Writer: service, Reader: store, Rules: rules(cfg), MaxBatch: cfg.Ingest.MaxBatchEvents,
+		CursorKey: key, AllowedOrigins: cfg.HTTP.AllowedOrigins, Rate: cfg.HTTP.RateLimit, Burst: cfg.HTTP.RateBurst,
+		Diverged: committer.Diverged, Warnings: store.Warnings(), PoolStats: store.PoolStats,
+		Log: log, Registry: registry, Now: time.Now,
+	}), nil
+}
+
+// cursorKey returns the key that authenticates cursors, which the first server of a store makes.
+func cursorKey(ctx context.Context, store store) ([]byte, error) {
+	fresh := make([]byte, 32)
+	rand.Read(fresh)
+	key, err := store.PutSetting(ctx, "cursor-key", fresh)
+	if err != nil {
+		return nil, fmt.Errorf("read the key of cursors: %w", err)
+	}
+	return key, nil
+}
+
+func newHTTPServer(cfg *config.Config, handler http.Handler, log *slog.Logger) *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	return &http.Server{
+		Handler:           handler,
+		Protocols:         protocols,
+		ReadHeaderTimeout: cfg.HTTP.ReadHeaderTimeout,
+		ReadTimeout:       cfg.HTTP.ReadTimeout,
+		WriteTimeout:      writeTimeout(cfg),
+		IdleTimeout:       cfg.HTTP.IdleTimeout,
+		MaxHeaderBytes:    int(cfg.HTTP.MaxHeaderBytes),
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+}
+
+// writeTimeout is how long a whole answer may take, from the end of the request's header: reading its body, the slowest
+// query or write, and a slow reader of the answer.
+func writeTimeout(cfg *config.Config) time.Duration {
+	return cfg.HTTP.ReadTimeout + max(cfg.Database.QueryTimeout, cfg.Ingest.WriteTimeout) + time.Minute
+}
+
+// loadDemo imports the sample runs, moved so that they end now. A second start finds them stored.
+func loadDemo(ctx context.Context, cfg *config.Config, store store, service *ingest.Service, log *slog.Logger) error {
+	result, err := importer.Import(ctx, demo.Runs(), store, service, importer.Options{Rules: rules(cfg), Rebase: true, Now: time.Now()})
+	if err != nil {
+		return fmt.Errorf("load the sample runs: %w", err)
+	}
+	log.Info("sample runs are there", "events", result.Events, "new", result.Stored, "try", "GET /api/v1/audit/events?limit=5")
+	return nil
+}
