@@ -75,7 +75,7 @@ func TestParse_RefusesABrokenDocument(t *testing.T) {
 	for name, raw := range map[string]string{
 		"no YAML":            "\t",
 		"dangling reference": strings.Replace(whole, "#/components/schemas/EventCreated'", "#/components/schemas/Nothing'", 1),
-		"bad schema":         strings.Replace(whole, "type: object\n", "type: thing\n", -1),
+		"bad schema":         strings.ReplaceAll(whole, "type: object\n", "type: thing\n"),
 		"no problem for 405": strings.Replace(whole, "    MethodNotAllowed:\n", "    Other:\n", 1),
 	} {
 		if _, err := parse([]byte(raw)); err == nil {
