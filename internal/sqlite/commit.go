@@ -1,0 +1,178 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+
+	"github.com/datastorage-io/datastorage"
+	"github.com/datastorage-io/datastorage/ledger"
+)
+
+// Commit implements ingest.Store.
+func (s *Store) Commit(ctx context.Context, c *ledger.Commit, w *datastorage.Write) error {
+	return s.write(ctx, w, func(conn *conn) error { return conn.insert(c, w) })
+}
+
+// CommitLocked implements ingest.Store: the lock is SQLite's own write lock.
+func (s *Store) CommitLocked(
+	ctx context.Context, build func(ledger.Head) (*ledger.Commit, error), w *datastorage.Write,
+) error {
+	return s.write(ctx, w, func(conn *conn) error {
+		head, err := conn.head(context.Background())
+		if err != nil {
+			return err
+		}
+		c, err := build(head)
+		if err != nil {
+			return &contentError{err}
+		}
+		return conn.insert(c, w)
+	})
+}
+
+// contentError carries an error that the caller gets as it is.
+type contentError struct{ error }
+
+// write runs insert in a transaction that holds the write lock from its beginning.
+func (s *Store) write(ctx context.Context, w *datastorage.Write, insert func(*conn) error) error {
+	var ids []int64
+	err := s.writer.use(ctx, func(c *conn) error {
+		return c.transaction(ctx, "BEGIN IMMEDIATE", func() error {
+			err := insert(c)
+			if err == nil {
+				ids, err = c.insertNotifications(w.Notifications)
+			}
+			if err == nil {
+				err = ctx.Err()
+			}
+			return err
+		})
+	})
+	if e, ok := errors.AsType[*contentError](err); ok {
+		return e.error
+	}
+	if err != nil {
+		return writeError(err)
+	}
+	for i, n := range w.Notifications {
+		n.ID = ids[i]
+	}
+	return nil
+}
+
+// insert stores a commit with its events. Once begun it is not cancelled.
+func (c *conn) insert(commit *ledger.Commit, w *datastorage.Write) error {
+	if n := commit.NextIndex - commit.FirstIndex; n != int64(len(w.Records)) || n == 0 {
+		return &contentError{fmt.Errorf("a commit of %d entries cannot hold %d events", n, len(w.Records))}
+	}
+	if err := c.insertCommit(commit); err != nil {
+		return err
+	}
+	if err := c.insertIDs(commit.FirstIndex, w.Records); err != nil {
+		if isConstraint(err) {
+			return &contentError{ledger.ErrDuplicateID}
+		}
+		return err
+	}
+	return c.insertEvents(commit.FirstIndex, w.Records)
+}
+
+// insertCommit inserts the commit's row when the log ends where the commit begins.
+const insertCommit = `INSERT INTO ledger_commits ` +
+	`(first_index, next_index, min_time, max_time, committed_at, root, range, entries) ` +
+	`SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 ` +
+	`WHERE ?1 = coalesce((SELECT next_index FROM ledger_commits ORDER BY first_index DESC LIMIT 1), 0)`
+
+func (c *conn) insertCommit(commit *ledger.Commit) error {
+	result, err := c.exec(context.Background(), insertCommit,
+		commit.FirstIndex, commit.NextIndex, commit.MinTime.UnixMicro(), commit.MaxTime.UnixMicro(),
+		commit.CommittedAt.UnixMicro(), commit.Root[:], commit.Range, commit.Entries)
+	if err != nil {
+		return err
+	}
+	if n, err := result.RowsAffected(); err != nil {
+		return err
+	} else if n == 0 {
+		return &contentError{ledger.ErrHeadMoved}
+	}
+	return nil
+}
+
+func (c *conn) insertIDs(first int64, records []*datastorage.Record) error {
+	return c.rows(idsInsert, len(records), func(args []driver.NamedValue, i int) {
+		r := records[i]
+		args[0].Value = r.ID[:]
+		args[1].Value = first + int64(i)
+		args[2].Value = r.Time.UnixMicro()
+	})
+}
+
+func (c *conn) insertEvents(first int64, records []*datastorage.Record) error {
+	return c.rows(eventsInsert, len(records), func(args []driver.NamedValue, i int) {
+		r := records[i]
+		args[0].Value = first + int64(i)
+		args[1].Value = r.Time.UnixMicro()
+		args[2].Value = r.ID[:]
+		args[3].Value = r.CorrelationID
+		args[4].Value = r.Type
+		args[5].Value = r.Category
+		args[6].Value = r.Outcome
+		args[7].Value = r.Severity
+		args[8].Value = r.ActorType
+		args[9].Value = r.ActorID
+		args[10].Value = r.ResourceType
+		args[11].Value = r.ResourceID
+		args[12].Value = optional(r.Namespace)
+		args[13].Value = optional(r.ClusterName)
+		args[14].Value = nil
+		if r.ParentID != [16]byte{} {
+			args[14].Value = r.ParentID[:]
+		}
+		args[15].Value = optional(r.TraceID)
+		args[16].Value = r.Salt[:]
+		args[17].Value = string(r.Body)
+	})
+}
+
+// optional is NULL for a text that is absent.
+func optional(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+const insertNotification = `INSERT INTO notifications (remediation_id, notification_id, recipient, channel, ` +
+	`message_summary, status, sent_at, delivery_status, error_message, escalation_level, created_at, updated_at, event_id) ` +
+	`VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+
+// insertNotifications returns the ids of the records.
+func (c *conn) insertNotifications(notifications []*datastorage.Notification) ([]int64, error) {
+	ids := make([]int64, len(notifications))
+	for i, n := range notifications {
+		result, err := c.exec(context.Background(), insertNotification,
+			n.RemediationID, n.NotificationID, n.Recipient, n.Channel, n.MessageSummary, n.Status, n.SentAt.UnixMicro(),
+			optional(n.DeliveryStatus), optional(n.ErrorMessage), int64(n.EscalationLevel),
+			n.CreatedAt.UnixMicro(), n.UpdatedAt.UnixMicro(), n.EventID[:])
+		if isConstraint(err) {
+			return nil, &contentError{notificationTaken(n.NotificationID)}
+		}
+		if err != nil {
+			return nil, err
+		}
+		if ids[i], err = result.LastInsertId(); err != nil {
+			return nil, err
+		}
+	}
+	return ids, nil
+}
+
+func notificationTaken(id string) error {
+	return &datastorage.Error{
+		Code:     datastorage.CodeConflict,
+		Detail:   "a notification with this notification_id is stored already",
+		Conflict: &datastorage.Conflict{Resource: "notification_audit", Field: "notification_id", Value: id},
+	}
+}

@@ -1,0 +1,119 @@
+package sqlite
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"database/sql/driver"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"github.com/datastorage-io/datastorage"
+	"github.com/datastorage-io/datastorage/internal/eventsql"
+)
+
+// Events implements httpapi.Reader. The page and its total are read in one snapshot.
+func (s *Store) Events(ctx context.Context, q datastorage.EventQuery) (page datastorage.EventPage, err error) {
+	err = s.read(ctx, func(ctx context.Context, c *conn) error {
+		if q.Count == datastorage.CountNone {
+			page, err = c.page(ctx, &q)
+			return err
+		}
+		return c.transaction(ctx, "BEGIN", func() error {
+			if page, err = c.page(ctx, &q); err != nil {
+				return err
+			}
+			total, known := eventsql.Total(&q, &page)
+			if !known {
+				if total, err = c.count(ctx, eventsql.Count(eventsql.SQLite, &q)); err != nil {
+					return err
+				}
+			}
+			page.Total, page.TotalIsLowerBound = eventsql.Bound(q.Count, total)
+			return nil
+		})
+	})
+	if err != nil {
+		return datastorage.EventPage{}, err
+	}
+	return page, nil
+}
+
+func (c *conn) page(ctx context.Context, q *datastorage.EventQuery) (datastorage.EventPage, error) {
+	page := datastorage.EventPage{Size: q.Size}
+	st := eventsql.Page(eventsql.SQLite, q)
+	err := c.query(ctx, st.SQL, st.Args, func(row []driver.Value) error {
+		if size, ok := row[0].(int64); ok && q.Size == 0 {
+			page.Size = size
+		}
+		if row[1] == nil {
+			return nil
+		}
+		page.Events = append(page.Events, datastorage.StoredEvent{
+			LogIndex: row[1].(int64), ID: uuid.UUID(blob(row[2])), Time: micros(row[3]), Body: []byte(row[4].(string)),
+		})
+		return nil
+	})
+	if err != nil {
+		return datastorage.EventPage{}, err
+	}
+	slices.SortFunc(page.Events, func(a, b datastorage.StoredEvent) int {
+		order := cmp.Or(a.Time.Compare(b.Time), bytes.Compare(a.ID[:], b.ID[:]))
+		if q.Ascending {
+			return order
+		}
+		return -order
+	})
+	if len(page.Events) > q.Limit {
+		page.HasMore = true
+		page.Events = page.Events[:q.Limit]
+	}
+	return page, nil
+}
+
+func (c *conn) count(ctx context.Context, st eventsql.Statement) (n int64, err error) {
+	err = c.query(ctx, st.SQL, st.Args, func(row []driver.Value) error {
+		n = row[0].(int64)
+		return nil
+	})
+	return n, err
+}
+
+// Correlation implements httpapi.Reader.
+func (s *Store) Correlation(
+	ctx context.Context, correlationID string, yield func(*datastorage.EventHeader) error,
+) error {
+	st := eventsql.Correlation(eventsql.SQLite, correlationID)
+	var header datastorage.EventHeader
+	var refused error
+	err := s.readers.use(ctx, func(c *conn) error {
+		return c.query(ctx, st.SQL, st.Args, func(row []driver.Value) error {
+			header = datastorage.EventHeader{
+				LogIndex:      row[0].(int64),
+				ID:            uuid.UUID(blob(row[1])),
+				Time:          micros(row[3]),
+				Type:          text(row[4]),
+				Category:      text(row[5]),
+				Outcome:       text(row[6]),
+				Severity:      text(row[7]),
+				ActorType:     text(row[8]),
+				ActorID:       text(row[9]),
+				ResourceType:  text(row[10]),
+				ResourceID:    text(row[11]),
+				Namespace:     text(row[12]),
+				ClusterName:   text(row[13]),
+				CorrelationID: text(row[14]),
+			}
+			if parent := blob(row[2]); parent != nil {
+				header.ParentID = uuid.UUID(parent)
+			}
+			refused = yield(&header)
+			return refused
+		})
+	})
+	if refused != nil {
+		return refused
+	}
+	return readError(ctx, err)
+}

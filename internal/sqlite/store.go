@@ -1,0 +1,162 @@
+// Package sqlite keeps events, ledger and notifications in one SQLite file: the embedded default. It needs no service
+// and no C compiler.
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"modernc.org/sqlite"
+)
+
+// FileName is the name of the database in its directory. SQLite keeps two more files beside it, with the suffixes -wal
+// and -shm, which belong to the database.
+const FileName = "datastorage.db"
+
+const (
+	// lockWait is how long a statement waits for another process's transaction, in milliseconds. It ends before the
+	// caller of a write would give up.
+	lockWait = 2000
+	// walPages is the size of the write-ahead log, in pages, from which a commit moves it into the database. A larger
+	// log writes a page that many commits touched only once, but makes that commit slower.
+	walPages = 4000
+	// walKeep is the size to which the file of a log that grew beyond walPages is cut, in bytes.
+	walKeep = 64 << 20
+	// pageSize is the size of a page in bytes; it holds for files that are created.
+	pageSize = 4096
+	// writerCache and readerCache are the page caches of the writer and of each reader, in KiB.
+	writerCache = 16 << 10
+	readerCache = 2 << 10
+	// lookups is the number of connections for what the writing side reads.
+	lookups = 2
+)
+
+// Options are the settings of a store.
+type Options struct {
+	// Readers is the number of connections that serve reads; at least 1.
+	Readers int
+	// QueryTimeout is the longest a read may take, without the time its caller takes for what it yields; 0 is no limit.
+	QueryTimeout time.Duration
+}
+
+// Store is a database file. Its methods may be called concurrently. Errors are those of ingest.Store and httpapi.Reader.
+type Store struct {
+	// readers serve queries, lookups what the writing side reads: slow queries cannot keep it waiting.
+	readers, lookups *pool
+	writer           *pool
+	timeout          time.Duration
+}
+
+// fdatasync makes SQLite sync with fdatasync, as it does on every Linux distribution: equally durable, and a commit
+// does not wait for the file's timestamps. Where there is no fdatasync, fsync stays.
+var fdatasync = sync.OnceFunc(func() { _, _ = sqlite.Fdatasync(true) })
+
+// Open opens the database in a directory. It creates both when they are absent, readable by their owner alone, and
+// brings the schema up to date; processes that open the same directory at once do so one after the other. The errors
+// say what to do.
+func Open(ctx context.Context, dir string, opts Options) (*Store, error) {
+	if opts.Readers < 1 {
+		return nil, fmt.Errorf("a store needs at least 1 reader, not %d", opts.Readers)
+	}
+	fdatasync()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("create the data directory: %w", err)
+	}
+	path, err := filepath.Abs(filepath.Join(dir, FileName))
+	if err != nil {
+		return nil, fmt.Errorf("find the data directory: %w", err)
+	}
+	unlock, err := lockOpening(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if err := createFile(path); err != nil {
+		return nil, err
+	}
+	if err := migrate(ctx, path); err != nil {
+		return nil, err
+	}
+	return open(path, opts)
+}
+
+// createFile makes sure that the file exists with its permissions: SQLite gives those to the files beside it too.
+func createFile(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("open the database: %w", err)
+	}
+	return f.Close()
+}
+
+func open(path string, opts Options) (*Store, error) {
+	s := &Store{
+		readers: newPool(opts.Readers, readerDSN(path)),
+		lookups: newPool(lookups, readerDSN(path)),
+		writer:  newPool(1, writerDSN(path)),
+		timeout: opts.QueryTimeout,
+	}
+	// Whatever keeps the file from being used is said now.
+	for _, p := range []*pool{s.writer, s.lookups, s.readers} {
+		if err := p.use(context.Background(), func(*conn) error { return nil }); err != nil {
+			return nil, errors.Join(fmt.Errorf("open the database: %w", err), s.Close())
+		}
+	}
+	return s, nil
+}
+
+func readerDSN(path string) string {
+	return dsn(path, readerCache,
+		"query_only(1)",
+		// The rows of a page wait in memory, not in a file that may not be writable.
+		"temp_store(MEMORY)")
+}
+
+func writerDSN(path string) string {
+	return dsn(path, writerCache,
+		// Every commit is synced before it is acknowledged.
+		"synchronous(FULL)",
+		fmt.Sprintf("wal_autocheckpoint(%d)", walPages),
+		fmt.Sprintf("journal_size_limit(%d)", walKeep))
+}
+
+// dsn returns the data source name of the file with pragmas, which SQLite keeps per connection.
+func dsn(path string, cacheKiB int, pragmas ...string) string {
+	q := url.Values{}
+	q.Set("_dqs", "0")
+	q.Set("_txlock", "immediate")
+	q.Set("_error_rc", "1")
+	q.Add("_pragma", fmt.Sprintf("busy_timeout(%d)", lockWait))
+	q.Add("_pragma", fmt.Sprintf("cache_size(%d)", -cacheKiB))
+	for _, p := range pragmas {
+		q.Add("_pragma", p)
+	}
+	u := url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}
+	return u.String()
+}
+
+// Close ends all connections. Reads and commits that are under way finish first; later calls fail.
+func (s *Store) Close() error {
+	return errors.Join(s.readers.close(), s.lookups.close(), s.writer.close())
+}
+
+// Stats returns the state of the connections.
+func (s *Store) Stats() Stats {
+	var stats Stats
+	for _, p := range []*pool{s.readers, s.lookups, s.writer} {
+		stats.add(p)
+	}
+	return stats
+}
+
+// Ping reports whether the store answers; the error has CodeUnavailable.
+func (s *Store) Ping(ctx context.Context) error {
+	_, err := s.Head(ctx)
+	return err
+}
