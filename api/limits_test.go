@@ -113,7 +113,7 @@ func TestDocument_Limits(t *testing.T) {
 		{"parameters BatchIdempotencyKey schema", "format", `"uuid"`},
 		{"headers RetryAfter schema", "minimum", `1`},
 		{"schemas Problem", "required", `["type","title","status","detail","instance","request_id"]`},
-		{"schemas NotReady properties reason", "enum", `["shutting_down","database_unreachable"]`},
+		{"schemas NotReady properties reason", "enum", `["shutting_down","database_unreachable","ledger_diverged"]`},
 	} {
 		place := append([]string{"components"}, strings.Fields(row.place)...)
 		if at(doc, place...) == nil {

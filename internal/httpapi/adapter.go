@@ -46,11 +46,13 @@ var methods = []string{http.MethodGet, http.MethodHead, http.MethodPost}
 // adapt makes an http.Handler of a handler: request id, CORS, rate limit, panics, problems, metrics, one log line.
 func (s *Server) adapt(pattern string, h handler) http.Handler {
 	observe := s.metrics.route(pattern)
+	// Probes and scrapes come from one address and must not fail because of what else it sends.
+	limited := s.limiter != nil && (pattern == "/" || strings.Contains(pattern, " /api/"))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := s.cfg.Now()
 		c := &call{Request: r, w: w, id: requestID(r)}
 		w.Header().Set("X-Request-ID", c.id)
-		res, err := s.answer(c, h)
+		res, err := s.answer(c, h, limited)
 		status, size := 0, 0
 		if err != nil {
 			status = s.problem(c, err)
@@ -67,7 +69,7 @@ func (s *Server) adapt(pattern string, h handler) http.Handler {
 }
 
 // answer runs what stands before every handler, and the handler.
-func (s *Server) answer(c *call, h handler) (res *response, err error) {
+func (s *Server) answer(c *call, h handler, limited bool) (res *response, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			if p == http.ErrAbortHandler {
@@ -80,7 +82,7 @@ func (s *Server) answer(c *call, h handler) (res *response, err error) {
 	if s.cors(c) {
 		return &response{status: http.StatusNoContent}, nil
 	}
-	if s.limiter != nil {
+	if limited {
 		if wait := s.limiter.wait(clientAddress(c.Request)); wait > 0 {
 			c.w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
 			return nil, datastorage.Errorf(datastorage.CodeTooManyRequests, "too many requests from this client")
@@ -130,7 +132,7 @@ func (s *Server) logRequest(c *call, pattern string, status, size int, took time
 	attrs := make([]slog.Attr, 0, 8)
 	attrs = append(attrs,
 		slog.String("method", c.Method), slog.String("path", c.URL.Path), slog.Int("status", status),
-		slog.Int("bytes", size), slog.Duration("took", took), slog.String("request_id", c.id),
+		slog.Int("bytes", size), slog.Float64("duration_ms", float64(took.Microseconds())/1000), slog.String("request_id", c.id),
 		slog.String("client", clientAddress(c.Request)))
 	if err != nil {
 		attrs = append(attrs, slog.String("error", err.Error()))
@@ -206,6 +208,9 @@ type pool struct{ sync.Pool }
 
 const maxPooled = 64 << 10
 
+// maxTrusted is how much memory an announced length alone gets, in bytes.
+const maxTrusted = 1 << 20
+
 var buffers = pool{sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}}
 
 func (p *pool) get() *[]byte { return p.Get().(*[]byte) }
@@ -227,7 +232,8 @@ func (c *call) readBody(limit int64) (*[]byte, error) {
 		return nil, tooLarge
 	}
 	b := buffers.get()
-	if n := c.ContentLength; n > int64(cap(*b)) {
+	// One byte more than announced is room for the read that finds the end. What is announced need not arrive.
+	if n := min(c.ContentLength, maxTrusted) + 1; n > int64(cap(*b)) {
 		*b = make([]byte, 0, n)
 	}
 	err := readAll(b, http.MaxBytesReader(c.w, c.Body, limit))

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -30,6 +31,7 @@ type correlation struct {
 	Severity        string              `json:"severity"`
 	Resource        correlationResource `json:"resource"`
 	Actors          []*actorCount       `json:"actors"`
+	ActorsTruncated bool                `json:"actors_truncated,omitzero"`
 	Events          []*eventNode        `json:"events"`
 	EventsTruncated bool                `json:"events_truncated,omitzero"`
 }
@@ -70,11 +72,11 @@ func (s *Server) getCorrelation(c *call) (*response, error) {
 	var err error
 	defer s.metrics.query("get_correlation", s.cfg.Now(), &err)
 	id := c.PathValue("id")
-	if !utf8.ValidString(id) {
+	if !utf8.ValidString(id) || strings.ContainsRune(id, 0) {
 		return nil, datastorage.Errorf(datastorage.CodeNotFound, "no event has this correlation_id")
 	}
 	sum := summary{categories: map[string]*categoryCount{}, actors: map[actorKey]*actorCount{}}
-	sum.out.ID, sum.out.Outcomes = id, map[string]int64{}
+	sum.out.ID, sum.out.Outcomes = id, noOutcomes()
 	err = s.cfg.Reader.Correlation(c.Context(), id, sum.add)
 	if err != nil {
 		return nil, err
@@ -83,6 +85,15 @@ func (s *Server) getCorrelation(c *call) (*response, error) {
 		return nil, datastorage.Errorf(datastorage.CodeNotFound, "no event has this correlation_id")
 	}
 	return encode(http.StatusOK, sum.finish())
+}
+
+// noOutcomes counts no event of any outcome.
+func noOutcomes() map[string]int64 {
+	counts := make(map[string]int64, len(datastorage.Outcomes))
+	for _, outcome := range datastorage.Outcomes {
+		counts[outcome] = 0
+	}
+	return counts
 }
 
 type actorKey struct{ kind, id string }
@@ -109,7 +120,7 @@ func (s *summary) add(h *datastorage.EventHeader) error {
 	}
 	cat := s.categories[h.Category]
 	if cat == nil {
-		cat = &categoryCount{Category: h.Category, Outcomes: map[string]int64{}}
+		cat = &categoryCount{Category: h.Category, Outcomes: noOutcomes()}
 		s.categories[h.Category] = cat
 	}
 	cat.Count++
@@ -130,6 +141,7 @@ func (s *summary) addActor(key actorKey) {
 	a := s.actors[key]
 	if a == nil {
 		if len(s.actors) == maxActors {
+			s.out.ActorsTruncated = true
 			return
 		}
 		a = &actorCount{Type: key.kind, ID: key.id}

@@ -140,7 +140,7 @@ func (p *params) paging(codec cursorCodec, kind byte, filters []string) paging {
 	var g paging
 	g.limit = int(p.integer("limit", datastorage.DefaultLimit, 1, datastorage.MaxLimit))
 	g.offset = p.integer("offset", 0, 0, 1<<40)
-	switch p.enum("count", "exact", "none", "bounded") {
+	switch p.enum("count", "exact", "none") {
 	case "exact":
 		g.count = datastorage.CountExact
 	case "none":
