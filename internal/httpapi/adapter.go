@@ -142,6 +142,9 @@ func (s *Server) logRequest(c *call, pattern string, status, size int, took time
 
 // noRoute answers a path, or a method on it, that the API does not have.
 func (s *Server) noRoute(c *call) (*response, error) {
+	if !isClean(c.URL.EscapedPath()) {
+		return nil, datastorage.Errorf(datastorage.CodeNotFound, "there is nothing at this path")
+	}
 	var allow []string
 	for _, m := range methods {
 		probe := &http.Request{Method: m, URL: c.URL, Host: c.Host}

@@ -93,8 +93,12 @@ func (p *params) id(name string) uuid.UUID {
 	return id
 }
 
-// span reads since and until. Both are inclusive, so since is rounded up and until down to whole microseconds.
-func (p *params) span(now time.Time) (since, until time.Time) {
+// span reads since and until. Both are inclusive, so since is rounded up and until down to whole microseconds. A cursor
+// carries the bounds that its walk began with.
+func (p *params) span(now time.Time, cur *cursor) (since, until time.Time) {
+	if cur != nil {
+		return cur.since, cur.until
+	}
 	read := func(name string) time.Time {
 		s := p.text(name)
 		if s == "" {
@@ -223,12 +227,12 @@ func (s *Server) eventQuery(p *params) (datastorage.EventQuery, paging) {
 		q.EventType, q.EventTypePrefix = prefix, prefix != ""
 	}
 	p.detail(&q)
-	q.Since, q.Until = p.span(s.cfg.Now())
 	g := p.paging(s.cursors(), cursorEvents, eventFilters)
+	q.Since, q.Until = p.span(s.cfg.Now(), g.cursor)
 	q.Limit, q.Offset, q.Count = g.limit, g.offset, g.count
 	if g.cursor != nil {
 		q.After = &datastorage.Position{Time: g.cursor.time, ID: g.cursor.id}
-		q.Size, q.Since, q.Until = g.cursor.size, g.cursor.since, g.cursor.until
+		q.Size = g.cursor.size
 	}
 	return q, g
 }

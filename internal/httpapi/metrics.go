@@ -114,7 +114,11 @@ func (m *metrics) wrote(table string, err error, took time.Duration) {
 
 // query records a read that began at start; it is to be deferred.
 func (m *metrics) query(operation string, start time.Time, err *error) {
-	m.queries.WithLabelValues(operation, resultOf(*err)).Inc()
+	status := resultOf(*err)
+	if datastorage.CodeOf(*err) == datastorage.CodeNotFound {
+		status = statusSuccess // the store answered
+	}
+	m.queries.WithLabelValues(operation, status).Inc()
 	m.querySecs.WithLabelValues(operation).Observe(time.Since(start).Seconds())
 }
 
@@ -135,8 +139,11 @@ func (m *metrics) validation(e *datastorage.Error) {
 		return
 	}
 	for name, sentence := range e.Fields {
-		if index, field, ok := strings.Cut(name, "."); ok && isDigits(index) {
+		if index, field, _ := strings.Cut(name, "."); isDigits(index) {
 			name = field
+		}
+		if name == "" { // an element of a batch as a whole
+			name = "body"
 		}
 		m.invalid.WithLabelValues(name, reason(sentence)).Inc()
 	}

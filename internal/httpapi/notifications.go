@@ -82,15 +82,15 @@ func (s *Server) listNotifications(c *call) (*response, error) {
 		Channel:       p.enum("channel", datastorage.Channels...),
 		Status:        p.enum("status", datastorage.NotificationStatuses...),
 	}
-	q.Since, q.Until = p.span(s.cfg.Now())
 	g := p.paging(s.cursors(), cursorNotifications, notificationFilters)
+	q.Since, q.Until = p.span(s.cfg.Now(), g.cursor)
 	if err := p.err(); err != nil {
 		return nil, err
 	}
 	q.Limit, q.Offset, q.Count = g.limit, g.offset, g.count
 	if g.cursor != nil {
 		q.AfterTime, q.AfterID = g.cursor.time, g.cursor.number
-		q.MaxID, q.Since, q.Until = g.cursor.size, g.cursor.since, g.cursor.until
+		q.MaxID = g.cursor.size
 	}
 	defer s.metrics.query("list_notifications", s.cfg.Now(), &err)
 	page, err := s.cfg.Reader.Notifications(c.Context(), q)

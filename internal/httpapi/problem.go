@@ -58,13 +58,12 @@ func writeProblem(w http.ResponseWriter, r *http.Request, requestID string, e *d
 	k := kinds[e.Code]
 	p := problem{
 		Type: problemType + string(e.Code), Title: k.title, Status: k.status, Detail: e.Detail,
-		Instance: r.URL.Path, RequestID: requestID, FieldErrors: e.Fields,
+		Instance: r.URL.EscapedPath(), RequestID: requestID, FieldErrors: e.Fields,
 		Retry: e.Code == datastorage.CodeUnavailable,
 	}
 	if e.Conflict != nil {
 		p.Resource, p.Field, p.Value = e.Conflict.Resource, e.Conflict.Field, e.Conflict.Value
 	}
-	// The path of a request may hold anything.
 	body, err := json.Marshal(p, jsontext.AllowInvalidUTF8(true), json.Deterministic(true))
 	if err != nil {
 		body = []byte(`{"type":"` + problemType + `internal-error","title":"Internal Server Error","status":500}`)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -66,6 +67,8 @@ type Server struct {
 	metrics  *metrics
 	limiter  *limiter
 	draining atomic.Bool
+
+	nowhere http.Handler // answers what no route is for
 }
 
 // New returns the server of a configuration.
@@ -77,7 +80,8 @@ func New(cfg Config) *Server {
 	for _, r := range s.routes() {
 		s.mux.Handle(r.Pattern, s.adapt(r.Pattern, r.handler))
 	}
-	s.mux.Handle("/", s.adapt("/", s.noRoute))
+	s.nowhere = s.adapt("/", s.noRoute)
+	s.mux.Handle("/", s.nowhere)
 	return s
 }
 
@@ -90,7 +94,10 @@ type Route struct {
 
 // routes is the whole API.
 func (s *Server) routes() []Route {
-	prom := promhttp.HandlerFor(s.cfg.Registry, promhttp.HandlerOpts{Registry: s.cfg.Registry})
+	prom := promhttp.HandlerFor(s.cfg.Registry, promhttp.HandlerOpts{
+		Registry:      s.cfg.Registry,
+		ErrorHandling: promhttp.ContinueOnError, // one metric that cannot be read must not hide the others
+	})
 	return []Route{
 		{"POST /api/v1/audit/events", s.postEvent},
 		{"POST /api/v1/audit/events/batch", s.postBatch},
@@ -121,4 +128,22 @@ func (s *Server) Patterns() []string {
 func (s *Server) Drain() { s.draining.Store(true) }
 
 // ServeHTTP implements http.Handler.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	// The mux answers by itself, with a redirect or without a problem, where a path is not clean.
+	if !isClean(r.URL.EscapedPath()) {
+		s.nowhere.ServeHTTP(w, r)
+		return
+	}
+	s.mux.ServeHTTP(w, r)
+}
+
+// isClean reports whether a path is absolute and has no empty segment, "." or "..".
+func isClean(p string) bool {
+	if p == "" || p[0] != '/' || strings.Contains(p, "//") {
+		return false
+	}
+	if !strings.Contains(p, "/.") {
+		return true
+	}
+	return !strings.Contains(p+"/", "/./") && !strings.Contains(p+"/", "/../")
+}
