@@ -84,9 +84,9 @@ var (
 // change is durable when the method returns nil; an error other than those above means that nothing is known to be
 // changed, and calling again is safe.
 type Queue interface {
-	// Put appends messages, all or none, in their order, and sets their IDs. A message whose EventID waits in the queue
-	// already counts as put: when its Sent fields equal the waiting one's content nothing is appended for it, else the
-	// whole call is ErrConflict. Many callers share one sync to disk.
+	// Put appends messages, all or none, in their order, and sets the IDs of those that it appended. A message whose
+	// EventID waits in the queue already counts as put: when its Sent fields equal the waiting one's content nothing is
+	// appended for it and its ID stays empty, else the whole call is ErrConflict. Many callers share one sync to disk.
 	Put(ctx context.Context, messages []*Message) error
 
 	// Oldest returns up to limit waiting messages, oldest first.

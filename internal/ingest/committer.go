@@ -21,6 +21,8 @@ type Limits struct {
 	CommitEvents int           // events in one transaction; one request may exceed it alone
 	CommitBytes  int64         // bytes of their bodies; one request may exceed it alone
 	WriteTimeout time.Duration // from submission to answer
+	// RetryFor is how long a write is tried again while the store cannot be reached; less than WriteTimeout.
+	RetryFor time.Duration
 }
 
 // recordOverhead is what an event costs in memory beside its body while it waits, in bytes.
@@ -31,6 +33,20 @@ const lockedRounds = 64
 
 // errTaken sends a request back to its submitter: one of its event_ids was stored since it was looked up.
 var errTaken = errors.New("an event_id was stored by someone else meanwhile")
+
+// Causes of CodeUnavailable that are not the store's.
+var (
+	errFull    = errors.New("the queue of writes is full")
+	errClosing = errors.New("the committer is closed")
+	errBusyIDs = errors.New("event_ids are contended")
+)
+
+// isOutage reports whether a write failed because the store could not take it, rather than for its content or because
+// this server has too much to do.
+func isOutage(err error) bool {
+	return datastorage.CodeOf(err) == datastorage.CodeUnavailable &&
+		!errors.Is(err, errFull) && !errors.Is(err, errClosing) && !errors.Is(err, errBusyIDs)
+}
 
 // placement is where a request's records stand in the log.
 type placement struct {
@@ -154,10 +170,10 @@ func (c *Committer) enqueue(r *request) error {
 	defer c.mu.Unlock()
 	switch {
 	case c.closed:
-		return datastorage.Unavailable(nil, "the server is shutting down")
+		return datastorage.Unavailable(errClosing, "the server is shutting down")
 	case c.events > 0 && (c.events+r.events > c.limits.QueueEvents || c.bytes+r.bytes > c.limits.QueueBytes):
 		c.metrics.pushback.Inc()
-		return datastorage.Unavailable(nil, "the server is full; try again later")
+		return datastorage.Unavailable(errFull, "the server is full; try again later")
 	}
 	c.events += r.events
 	c.bytes += r.bytes
@@ -250,8 +266,8 @@ func (c *Committer) commit(batch []*request) {
 	for _, r := range batch {
 		c.metrics.queueWait.Observe(began.Sub(r.queued).Seconds())
 	}
-	// The store may fail for a moment; callers wait for at most WriteTimeout, and one second of it is for the answer.
-	giveUp := batch[0].queued.Add(max(c.limits.WriteTimeout-time.Second, c.limits.WriteTimeout/2))
+	// The store may fail for a moment.
+	giveUp := batch[0].queued.Add(c.limits.RetryFor)
 	pause := 5 * time.Millisecond
 	var open *pendingCommit
 	for {

@@ -89,6 +89,7 @@ func openStore(t *testing.T, dir string) *sqlite.Store {
 
 var limits = ingest.Limits{
 	QueueEvents: 10_000, QueueBytes: 64 << 20, CommitEvents: 500, CommitBytes: 4 << 20, WriteTimeout: 3 * time.Second,
+	RetryFor: 2 * time.Second,
 }
 
 func start(t *testing.T, store ingest.Store, l ingest.Limits) (*ingest.Service, *ingest.Committer) {
@@ -98,7 +99,7 @@ func start(t *testing.T, store ingest.Store, l ingest.Limits) (*ingest.Service, 
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
-	return ingest.NewService(c), c
+	return ingest.NewService(c, nil), c
 }
 
 var testRules = datastorage.Rules{AnyCategory: true, RetentionDays: 30}
@@ -282,7 +283,7 @@ func TestCommitter_RefusedRequestAlone(t *testing.T) {
 func TestCommitter_Outage(t *testing.T) {
 	store := &faultStore{Store: openStore(t, t.TempDir())}
 	l := limits
-	l.WriteTimeout = 100 * time.Millisecond
+	l.WriteTimeout, l.RetryFor = 100*time.Millisecond, 100*time.Millisecond/2
 	s, _ := start(t, store, l)
 	store.set(func(*datastorage.Write) error { return datastorage.Unavailable(nil, "outage") }, nil)
 	_, err := writeOne(s, event(t, ""))
@@ -300,7 +301,7 @@ func TestCommitter_Outage(t *testing.T) {
 func TestCommitter_HangingStore(t *testing.T) {
 	store := &faultStore{Store: openStore(t, t.TempDir())}
 	l := limits
-	l.WriteTimeout = 50 * time.Millisecond
+	l.WriteTimeout, l.RetryFor = 50*time.Millisecond, 50*time.Millisecond/2
 	s, _ := start(t, store, l)
 	release := make(chan struct{})
 	entered := make(chan struct{}, 1)
@@ -356,7 +357,7 @@ func TestCommitter_CloseAnswersEverybody(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := ingest.NewService(c)
+	s := ingest.NewService(c, nil)
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	var acked []ingest.Stored
@@ -390,7 +391,7 @@ func TestCommitter_CloseAnswersEverybody(t *testing.T) {
 func TestCommitter_Diverged(t *testing.T) {
 	store := &faultStore{Store: openStore(t, t.TempDir())}
 	l := limits
-	l.WriteTimeout = 100 * time.Millisecond
+	l.WriteTimeout, l.RetryFor = 100*time.Millisecond, 100*time.Millisecond/2
 	s, c := start(t, store, l)
 	if _, err := writeOne(s, event(t, "")); err != nil {
 		t.Fatal(err)

@@ -20,20 +20,24 @@ type Stored struct {
 	Receipt ledger.Receipt
 	// Duplicate says that the event was stored before, by an earlier request with the same event_id.
 	Duplicate bool
+	// Queued says that the event is durable in the dead-letter queue and will be stored; it has no Receipt yet.
+	Queued bool
 }
 
-// Service takes decoded events: it completes them, answers those that are stored already, and commits the others.
+// Service takes decoded events: it completes them, answers those that are stored already, and commits the others. What
+// the store cannot take goes to the fallback, when there is one.
 type Service struct {
 	committer *Committer
 	store     Store
 	finder    finder
 	timeout   time.Duration
+	fallback  *Fallback // nil: the store alone
 }
 
-// NewService returns the service in front of a committer.
-func NewService(c *Committer) *Service {
+// NewService returns the service in front of a committer. fallback may be nil.
+func NewService(c *Committer, fallback *Fallback) *Service {
 	return &Service{
-		committer: c, store: c.store, timeout: c.limits.WriteTimeout,
+		committer: c, store: c.store, timeout: c.limits.WriteTimeout, fallback: fallback,
 		finder: finder{store: c.store, timeout: c.limits.WriteTimeout},
 	}
 }
@@ -44,15 +48,19 @@ const maxRounds = 5
 // Write stores events, all or nothing, and returns their places in the same order. Events without an ID get one. Errors
 // are *datastorage.Error: CodeValidation for a parent that does not exist, CodeConflict for an event_id that belongs to
 // other content, CodeUnavailable when nothing was acknowledged. With indexed, the detail begins "event at index N:".
+// When the store cannot take the events and the dead-letter queue did, all that are not stored are Queued.
 func (s *Service) Write(ctx context.Context, events []datastorage.Event, indexed bool) ([]Stored, error) {
 	return s.write(ctx, events, nil, indexed)
 }
 
 // WriteNotification stores a notification record together with its event, and fills in the record's ID.
-// CodeConflict says that the notification_id is taken.
+// CodeConflict says that the notification_id is taken. A record that is Queued gets its ID when it is stored.
 func (s *Service) WriteNotification(ctx context.Context, n *datastorage.Notification, e datastorage.Event) (Stored, error) {
 	n.EventID = e.ID
 	stored, err := s.write(ctx, []datastorage.Event{e}, n, false)
+	if err == nil && stored[0].Queued {
+		return stored[0], nil
+	}
 	taken := err == nil && stored[0].Duplicate || datastorage.CodeOf(err) == datastorage.CodeConflict
 	switch {
 	case err != nil && !taken:
@@ -75,13 +83,42 @@ func (s *Service) write(ctx context.Context, events []datastorage.Event, note *d
 	if err := b.identify(); err != nil {
 		return nil, err
 	}
-	for range maxRounds {
-		if err := s.settleKnown(ctx, &b); err != nil {
+	if s.fallback == nil {
+		if err := s.commit(ctx, &b, note); err != nil {
 			return nil, err
+		}
+		return b.answer()
+	}
+	ahead, err := s.fallback.mustQueue(ctx, &b)
+	if err != nil {
+		return nil, err
+	}
+	if ahead == "" {
+		err := s.commit(ctx, &b, note)
+		if err == nil {
+			return b.answer()
+		}
+		if !isOutage(err) {
+			return nil, err
+		}
+		s.fallback.breaker.trip(err)
+		ahead = err.Error()
+	}
+	if err := s.fallback.queue(ctx, &b, note, ahead); err != nil {
+		return nil, err
+	}
+	return b.answer()
+}
+
+// commit stores what is not stored yet, and answers what is.
+func (s *Service) commit(ctx context.Context, b *batch, note *datastorage.Notification) error {
+	for range maxRounds {
+		if err := s.settleKnown(ctx, b); err != nil {
+			return err
 		}
 		fresh, places := b.records()
 		if len(fresh) == 0 {
-			break
+			return nil
 		}
 		w := datastorage.Write{Records: fresh}
 		if note != nil {
@@ -92,15 +129,15 @@ func (s *Service) write(ctx context.Context, events []datastorage.Event, note *d
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for i, n := range places {
 			b.stored[n].Receipt = ledger.Receipt{LogIndex: at.first + int64(i), TreeSize: at.size, Root: at.root}
 			b.done(n)
 		}
-		break
+		return nil
 	}
-	return b.answer()
+	return datastorage.Unavailable(errBusyIDs, "the same event_ids are being written by others; try again")
 }
 
 // batch is the events of one write on their way.
@@ -112,6 +149,8 @@ type batch struct {
 	cache   []*datastorage.Record
 	indexed bool
 	lookups bool // some event names an event_id or a parent
+	// held are those of the named event_ids and parents that wait in the dead-letter queue.
+	held map[uuid.UUID]bool
 }
 
 func (b *batch) done(n int) { b.settled[n] = true }
@@ -188,13 +227,10 @@ func (b *batch) records() (fresh []*datastorage.Record, places []int) {
 func (b *batch) answer() ([]Stored, error) {
 	for n := range b.events {
 		b.stored[n].ID, b.stored[n].Time = b.events[n].ID, b.events[n].Time
-		first := b.alias[n]
-		if !b.settled[first] {
-			return nil, datastorage.Unavailable(nil, "the same event_ids are being written by others; try again")
-		}
-		if first != n {
+		if first := b.alias[n]; first != n {
 			b.stored[n].Receipt = b.stored[first].Receipt
 			b.stored[n].Duplicate = b.stored[first].Duplicate
+			b.stored[n].Queued = b.stored[first].Queued
 		}
 	}
 	return b.stored, nil
@@ -219,7 +255,7 @@ func (s *Service) settleKnown(ctx context.Context, b *batch) error {
 			}
 		}
 		_, parentStored := found[e.ParentID]
-		if e.ParentID != uuid.Nil && !b.settled[n] && !parentStored && !earlier[e.ParentID] {
+		if e.ParentID != uuid.Nil && !b.settled[n] && !parentStored && !earlier[e.ParentID] && !b.held[e.ParentID] {
 			const sentence = "parent_event_id is wrong: parent event does not exist"
 			return b.at(n, datastorage.Invalid(map[string]string{"parent_event_id": sentence}))
 		}

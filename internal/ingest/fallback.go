@@ -1,0 +1,261 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/datastorage-io/datastorage"
+	"github.com/datastorage-io/datastorage/internal/deadletter"
+)
+
+// Fallback takes the writes that the store cannot take, durably, into the dead-letter queue. A Redriver stores them
+// later. Events of one correlation_id keep their order: while some of them wait, new ones wait behind them.
+type Fallback struct {
+	letters deadletter.Queue
+	breaker *breaker
+	metrics *FallbackMetrics
+	now     func() time.Time
+	put     chan struct{} // buffered 1: something was put
+
+	// takes says that the last Put was durable.
+	takes atomic.Bool
+	// shared says that something waits in a queue that other servers put into as well, as of the last look at it.
+	shared atomic.Bool
+	stop   context.CancelFunc
+	done   chan struct{}
+
+	mu sync.Mutex
+	// waiting counts the messages of each correlation_id that wait in a queue of this process's own, or are being put.
+	waiting map[string]int
+	total   int
+}
+
+// sharedPause is how often a shared queue is looked at for messages of other servers.
+const sharedPause = 100 * time.Millisecond
+
+// NewFallback returns the fallback to a queue. It reads which correlation_ids wait there from before. Close ends it; the
+// queue stays open.
+func NewFallback(ctx context.Context, queue deadletter.Queue, log *slog.Logger, metrics *FallbackMetrics) (*Fallback, error) {
+	f := &Fallback{
+		letters: queue, breaker: newBreaker(log, metrics.breaker), metrics: metrics, now: time.Now,
+		put: make(chan struct{}, 1), done: make(chan struct{}), waiting: map[string]int{},
+	}
+	f.takes.Store(true)
+	watch, stop := context.WithCancel(context.Background())
+	f.stop = stop
+	if queue.Shared() {
+		go f.watch(watch)
+		return f, nil
+	}
+	close(f.done)
+	err := queue.Waiting(ctx, func(correlation string) {
+		f.waiting[correlation]++
+		f.total++
+	})
+	if err != nil {
+		stop()
+		return nil, fmt.Errorf("read the dead-letter queue: %w", err)
+	}
+	return f, nil
+}
+
+// Close ends the fallback.
+func (f *Fallback) Close() {
+	f.stop()
+	<-f.done
+}
+
+// watch looks at a shared queue again and again.
+func (f *Fallback) watch(ctx context.Context) {
+	defer close(f.done)
+	for ctx.Err() == nil {
+		// A queue that cannot be reached must not stop a store that works.
+		stats, err := f.letters.Stats(ctx)
+		f.shared.Store(err == nil && stats.Depth > 0)
+		wait(ctx, sharedPause, nil, nil)
+	}
+}
+
+// TakesWrites reports whether the queue is able to take writes, as far as is known: readiness during an outage.
+func (f *Fallback) TakesWrites(ctx context.Context) bool {
+	stats, err := f.letters.Stats(ctx)
+	return err == nil && f.takes.Load() && stats.Bytes < stats.Capacity
+}
+
+// StoreTakesWrites reports whether the breaker is closed.
+func (f *Fallback) StoreTakesWrites() bool { return f.breaker.isClosed() }
+
+// mustQueue reports, as a sentence, why a batch must go to the queue before the store is even tried; "" when it need
+// not. It also finds which of the event_ids and parents that the batch names wait in the queue.
+func (f *Fallback) mustQueue(ctx context.Context, b *batch) (string, error) {
+	if !f.breaker.isClosed() {
+		return "the store cannot be reached", nil
+	}
+	if f.letters.Shared() {
+		if f.shared.Load() {
+			return "earlier events wait in the shared queue", nil
+		}
+		return "", nil
+	}
+	empty, behind := f.behind(b)
+	switch {
+	case empty:
+		return "", nil
+	case behind:
+		return "earlier events of the correlation_id wait", nil
+	}
+	if !b.lookups {
+		return "", nil
+	}
+	held, err := f.letters.Holds(ctx, b.named())
+	if err != nil {
+		return "", datastorage.Unavailable(err, "the dead-letter queue cannot be read; try again")
+	}
+	b.held = held
+	for n := range b.events {
+		if b.events[n].Sent.Has(datastorage.FieldID) && held[b.events[n].ID] {
+			return "the event_id waits", nil
+		}
+	}
+	return "", nil
+}
+
+// behind reports whether nothing at all waits, and whether something of the batch's correlation_ids does.
+func (f *Fallback) behind(b *batch) (empty, behind bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.total == 0 {
+		return true, false
+	}
+	for n := range b.events {
+		if f.waiting[b.events[n].CorrelationID] > 0 {
+			return false, true
+		}
+	}
+	return false, false
+}
+
+// queue puts the events of a batch that are not settled into the queue, all or none.
+func (f *Fallback) queue(ctx context.Context, b *batch, note *datastorage.Notification, cause string) error {
+	records, places := b.records()
+	messages := make([]*deadletter.Message, len(records))
+	stream := streamEvents
+	for i, r := range records {
+		messages[i] = &deadletter.Message{
+			EventID: r.ID, CorrelationID: r.CorrelationID, Body: r.Body, Salt: r.Salt, Sent: r.Sent,
+			QueuedAt: f.now().UTC(), Cause: cause,
+		}
+	}
+	if note != nil && len(messages) == 1 {
+		messages[0].Notification = note
+		stream = streamNotifications
+	}
+	f.count(messages, 1)
+	err := f.letters.Put(ctx, messages)
+	appended := 0
+	for _, m := range messages {
+		if m.ID != "" {
+			appended++
+		}
+	}
+	if err != nil || appended < len(messages) {
+		f.uncountUnput(messages, err)
+	}
+	f.takes.Store(err == nil || errors.Is(err, deadletter.ErrConflict))
+	if err != nil {
+		return f.refused(err)
+	}
+	f.shared.Store(true)
+	f.metrics.enqueued.WithLabelValues(stream, stream).Add(float64(appended))
+	for _, n := range places {
+		b.stored[n].Queued = true
+		b.done(n)
+	}
+	select {
+	case f.put <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// refused turns the error of a Put into the caller's.
+func (f *Fallback) refused(err error) error {
+	switch {
+	case errors.Is(err, deadletter.ErrConflict):
+		return &datastorage.Error{
+			Code:   datastorage.CodeConflict,
+			Detail: "event_id belongs to a queued event with other content",
+			Fields: map[string]string{"event_id": "event_id belongs to a queued event with other content"},
+			Cause:  err,
+		}
+	case errors.Is(err, deadletter.ErrFull):
+		return datastorage.Unavailable(err, "the store cannot be reached and the dead-letter queue is full; nothing was stored, try again")
+	}
+	return datastorage.Unavailable(err, "neither the store nor the dead-letter queue can be reached; nothing was stored, try again")
+}
+
+// count adds n to the number of waiting messages of each correlation_id.
+func (f *Fallback) count(messages []*deadletter.Message, n int) {
+	if f.letters.Shared() {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, m := range messages {
+		f.add(m.CorrelationID, n)
+	}
+}
+
+func (f *Fallback) add(correlation string, n int) {
+	f.total += n
+	if f.waiting[correlation] += n; f.waiting[correlation] <= 0 {
+		delete(f.waiting, correlation)
+	}
+}
+
+// uncountUnput takes back the count of messages that were not appended: all when the Put failed, else those that waited
+// before.
+func (f *Fallback) uncountUnput(messages []*deadletter.Message, err error) {
+	if f.letters.Shared() {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, m := range messages {
+		if err != nil || m.ID == "" {
+			f.add(m.CorrelationID, -1)
+		}
+	}
+}
+
+// DeadLetters is the queue as an administrator uses it: a letter that is replayed counts as waiting again.
+func (f *Fallback) DeadLetters() deadletter.Queue { return &replayCounter{f.letters, f} }
+
+type replayCounter struct {
+	deadletter.Queue
+	fallback *Fallback
+}
+
+// Replay implements deadletter.Queue.
+func (r *replayCounter) Replay(ctx context.Context, id string) error {
+	letter, err := r.Letter(ctx, id)
+	if err != nil {
+		return err
+	}
+	counted := []*deadletter.Message{&letter.Message}
+	r.fallback.count(counted, 1)
+	if err := r.Queue.Replay(ctx, id); err != nil {
+		r.fallback.count(counted, -1)
+		return err
+	}
+	select {
+	case r.fallback.put <- struct{}{}:
+	default:
+	}
+	return nil
+}
