@@ -74,7 +74,7 @@ func open(ctx context.Context, o options) (ingest.Store, func() error, error) {
 		}
 		return s, s.Close, nil
 	}
-	s, err := postgres.Open(ctx, postgres.Config{URL: o.databaseURL, MaxQueryConns: 2, Logger: slog.New(slog.DiscardHandler)})
+	s, err := postgres.Open(ctx, postgres.Config{URL: o.databaseURL, Migrate: true, MaxQueryConns: 2, QueryTimeout: time.Minute, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return nil, nil, err
 	}
