@@ -24,8 +24,16 @@ type Config struct {
 	Retention Retention `key:"retention"`
 	// Limits of the HTTP server.
 	HTTP HTTP `key:"http"`
+	// Who may call the API.
+	Auth Auth `key:"auth"`
 	// How the server stops.
 	Shutdown Shutdown `key:"shutdown"`
+}
+
+// Auth says who may call the API.
+type Auth struct {
+	// YAML file of the clients' bearer tokens, hashed, with their roles; read again when it changes. "datastorage token" makes an entry. Empty: everybody may read and write, and only a server on a loopback address lets anybody replay or discard dead letters.
+	TokensFile string `key:"tokens_file" default:""`
 }
 
 // Database says where the events are stored.

@@ -155,8 +155,11 @@ func secretFromFile(values map[string]value) Faults {
 // configVariable names the file when --config does not.
 const configVariable = envPrefix + "CONFIG"
 
-// foreignVariables are names that begin like ours and belong to the command line's completion.
-var foreignVariables = []string{envPrefix + "ACTIVE_HELP", envPrefix + "COMPLETION_DESCRIPTIONS"}
+// TokenVariable holds the bearer token of commands that talk to a running server. It is no setting.
+const TokenVariable = envPrefix + "TOKEN"
+
+// foreignVariables are names that begin like ours and belong to a command alone, or to the command line's completion.
+var foreignVariables = []string{TokenVariable, envPrefix + "ACTIVE_HELP", envPrefix + "COMPLETION_DESCRIPTIONS"}
 
 // serviceVariable matches what Kubernetes sets in every container for a Service whose name begins with datastorage.
 var serviceVariable = regexp.MustCompile(`^DATASTORAGE(_[A-Z0-9_]+)?_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)=|` +
