@@ -41,22 +41,31 @@ func (s *Server) postEvent(c *call) (*response, error) {
 	applyTrace(&e, c.Header.Get("Traceparent"))
 	events := [1]datastorage.Event{e}
 	stored, err := s.cfg.Writer.Write(c.Context(), events[:], false)
-	s.metrics.written(events[:], err, now, s.cfg.Now())
+	s.metrics.written(stored, events[:], err, now, s.cfg.Now())
 	if err != nil {
 		return nil, err
 	}
 	out := buffers.get()
-	b := append(*out, `{"event_id":"`...)
-	b = datastorage.AppendUUID(b, stored[0].ID)
+	status, b := appendStored(*out, &stored[0])
+	return &response{status: status, body: b, buffer: out}, nil
+}
+
+// appendStored appends the answer to the write of one event.
+func appendStored(b []byte, e *ingest.Stored) (status int, answer []byte) {
+	b = append(b, `{"event_id":"`...)
+	b = datastorage.AppendUUID(b, e.ID)
 	b = append(b, `","event_timestamp":"`...)
-	b = datastorage.AppendTime(b, stored[0].Time)
+	b = datastorage.AppendTime(b, e.Time)
+	if e.Queued {
+		return http.StatusAccepted, append(b, `","status":"accepted","message":"audit event queued for async processing"}`...)
+	}
 	b = append(b, `","message":"Audit event created successfully"`...)
-	if stored[0].Duplicate {
+	if e.Duplicate {
 		b = append(b, `,"duplicate":true`...)
 	}
 	b = append(b, `,"receipt":`...)
-	b = appendReceipt(b, stored[0].Receipt)
-	return &response{status: http.StatusCreated, body: append(b, '}'), buffer: out}, nil
+	b = appendReceipt(b, e.Receipt)
+	return http.StatusCreated, append(b, '}')
 }
 
 func (s *Server) postBatch(c *call) (*response, error) {
@@ -84,20 +93,27 @@ func (s *Server) postBatch(c *call) (*response, error) {
 		applyTrace(&events[i], trace)
 	}
 	stored, err := s.cfg.Writer.Write(c.Context(), events, true)
-	s.metrics.written(events, err, now, s.cfg.Now())
+	s.metrics.written(stored, events, err, now, s.cfg.Now())
 	if err != nil {
 		return nil, err
 	}
-	return &response{status: http.StatusCreated, body: appendBatch(nil, stored)}, nil
+	status, b := appendBatch(nil, stored)
+	return &response{status: status, body: b}, nil
 }
 
-func appendBatch(b []byte, stored []ingest.Stored) []byte {
+// appendBatch appends the answer to the write of a batch. When some of its events are queued, it is that of all.
+func appendBatch(b []byte, stored []ingest.Stored) (status int, answer []byte) {
+	queued := false
 	b = append(b, `{"event_ids":[`...)
 	for i := range stored {
 		b = comma(b, i)
 		b = append(b, '"')
 		b = datastorage.AppendUUID(b, stored[i].ID)
 		b = append(b, '"')
+		queued = queued || stored[i].Queued
+	}
+	if queued {
+		return http.StatusAccepted, append(b, `],"status":"accepted","message":"audit event queued for async processing"}`...)
 	}
 	b = append(b, `],"message":"`...)
 	b = strconv.AppendInt(b, int64(len(stored)), 10)
@@ -123,7 +139,7 @@ func appendBatch(b []byte, stored []ingest.Stored) []byte {
 		}
 		b = append(b, ']')
 	}
-	return append(b, '}')
+	return http.StatusCreated, append(b, '}')
 }
 
 func comma(b []byte, i int) []byte {

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/datastorage-io/datastorage"
+	"github.com/datastorage-io/datastorage/internal/ingest"
 )
 
 // metrics are what the API reports. The names that begin as V1.0's dashboards know them are part of the contract.
@@ -26,8 +27,9 @@ type metrics struct {
 
 // Statuses of audit_traces_total.
 const (
-	statusSuccess = "success"
-	statusFailure = "failure"
+	statusSuccess  = "success"
+	statusFailure  = "failure"
+	statusFallback = "dlq_fallback"
 )
 
 const (
@@ -95,13 +97,17 @@ func (m *metrics) route(pattern string) func(status int, took time.Duration) {
 }
 
 // written records the outcome of a write of events that was received and answered at these times.
-func (m *metrics) written(events []datastorage.Event, err error, received, answered time.Time) {
-	status := resultOf(err)
+func (m *metrics) written(stored []ingest.Stored, events []datastorage.Event, err error, received, answered time.Time) {
 	m.wrote(tableEvents, err, answered.Sub(received))
 	for i := range events {
 		e := &events[i]
-		m.traces.WithLabelValues(e.Category, status).Inc()
-		if err == nil {
+		switch {
+		case err != nil:
+			m.traces.WithLabelValues(e.Category, statusFailure).Inc()
+		case stored[i].Queued:
+			m.traces.WithLabelValues(e.Category, statusFallback).Inc()
+		default:
+			m.traces.WithLabelValues(e.Category, statusSuccess).Inc()
 			m.lag.WithLabelValues(e.Category).Observe(max(0, answered.Sub(e.Time).Seconds()))
 		}
 	}

@@ -34,6 +34,12 @@ type notificationRecord struct {
 	Receipt         *receiptDoc `json:"receipt,omitzero"`
 }
 
+// accepted is the answer to a notification that waits in the dead-letter queue.
+type accepted struct {
+	Status  string `json:"status"`
+	Message string `json:"message"`
+}
+
 type receiptDoc struct {
 	LogIndex int64  `json:"log_index"`
 	TreeSize int64  `json:"tree_size"`
@@ -66,6 +72,9 @@ func (s *Server) postNotification(c *call) (*response, error) {
 	s.metrics.wrote(tableNotifications, err, s.cfg.Now().Sub(now))
 	if err != nil {
 		return nil, err
+	}
+	if stored.Queued {
+		return encode(http.StatusAccepted, accepted{"accepted", "audit record queued for processing"})
 	}
 	record := newNotificationRecord(n)
 	record.Receipt = &receiptDoc{stored.Receipt.LogIndex, stored.Receipt.TreeSize, stored.Receipt.Root.String()}

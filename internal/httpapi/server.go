@@ -43,6 +43,8 @@ type Config struct {
 	Burst int
 	// Diverged says why the store does not continue the acknowledged log, nil when it does.
 	Diverged func() error
+	// Fallback is the dead-letter queue that takes writes during an outage; nil when there is none.
+	Fallback Fallback
 	// Warnings are lasting faults of the store's set-up that an operator should know of.
 	Warnings []string
 	// PoolStats reads the state of the store's connection pool.

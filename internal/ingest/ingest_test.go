@@ -99,7 +99,7 @@ func start(t *testing.T, store ingest.Store, l ingest.Limits) (*ingest.Service, 
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
-	return ingest.NewService(c, nil), c
+	return ingest.NewService(c), c
 }
 
 var testRules = datastorage.Rules{AnyCategory: true, RetentionDays: 30}
@@ -357,7 +357,7 @@ func TestCommitter_CloseAnswersEverybody(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := ingest.NewService(c, nil)
+	s := ingest.NewService(c)
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	var acked []ingest.Stored

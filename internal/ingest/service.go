@@ -34,12 +34,19 @@ type Service struct {
 	fallback  *Fallback // nil: the store alone
 }
 
-// NewService returns the service in front of a committer. fallback may be nil.
-func NewService(c *Committer, fallback *Fallback) *Service {
+// NewService returns the service in front of a committer.
+func NewService(c *Committer) *Service {
 	return &Service{
-		committer: c, store: c.store, timeout: c.limits.WriteTimeout, fallback: fallback,
+		committer: c, store: c.store, timeout: c.limits.WriteTimeout,
 		finder: finder{store: c.store, timeout: c.limits.WriteTimeout},
 	}
+}
+
+// NewServiceWithFallback returns a service that puts into the dead-letter queue what the store cannot take.
+func NewServiceWithFallback(c *Committer, f *Fallback) *Service {
+	s := NewService(c)
+	s.fallback = f
+	return s
 }
 
 // maxRounds bounds how often a write whose event_ids are being stored by others at the same time is looked at again.
