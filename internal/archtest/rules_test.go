@@ -80,8 +80,10 @@ var rules = []rule{
 		// internal/bench looks at a PostgreSQL under load from outside, to find its processes.
 		reason: "a database driver outside its store is SQL outside its store",
 		from:   []string{"..."},
-		except: []string{"./internal/sqlite", "./internal/postgres", "./internal/pgtest", "./internal/deadletter", "./internal/bench", "./test"},
-		never:  []string{"github.com/jackc/pgx", "modernc.org/sqlite", "github.com/pressly/goose"},
+		except: []string{
+			"./internal/sqlite", "./internal/sqlitedb", "./internal/postgres", "./internal/pgtest", "./internal/deadletter", "./internal/bench", "./test",
+		},
+		never: []string{"github.com/jackc/pgx", "modernc.org/sqlite", "github.com/pressly/goose"},
 	},
 	{
 		reason: "the command is the top: what two packages need stands below both",
@@ -93,9 +95,13 @@ var rules = []rule{
 	{
 		reason: "the binary carries no test code",
 		from:   []string{"..."},
-		except: []string{"./internal/storetest", "./internal/audittest", "./internal/pgtest", "./internal/contracttest", "./test"},
+		except: []string{
+			"./internal/storetest", "./internal/audittest", "./internal/pgtest", "./internal/contracttest",
+			"./internal/deadletter/queuetest", "./test",
+		},
 		never: []string{
-			"testing", "./internal/storetest", "./internal/audittest", "./internal/pgtest", "./internal/contracttest", "./internal/archtest", "./test",
+			"testing", "./internal/storetest", "./internal/audittest", "./internal/pgtest", "./internal/contracttest", "./internal/archtest",
+			"./internal/deadletter/queuetest", "./test",
 			"github.com/google/go-cmp", "pgregory.net/rapid", "go.uber.org/goleak", "github.com/rogpeppe/go-internal",
 			"github.com/getkin/kin-openapi",
 		},

@@ -64,7 +64,7 @@ type Stats struct {
 	Bytes int64
 	// Capacity is the number of bytes at which the queue is full.
 	Capacity int64
-	// Oldest is when the oldest waiting message was acknowledged; zero when none waits.
+	// Oldest is the QueuedAt of the first message that waits; zero when none does.
 	Oldest time.Time
 	// Quarantined is the number of letters.
 	Quarantined int64
@@ -101,7 +101,7 @@ type Queue interface {
 	// Waiting calls yield with the correlation_id of every waiting message; one with several messages comes several times.
 	Waiting(ctx context.Context, yield func(correlationID string)) error
 
-	// Quarantine moves a waiting message to the quarantine.
+	// Quarantine moves a waiting message to the quarantine, where it keeps its ID, or returns ErrNotFound.
 	Quarantine(ctx context.Context, id string, reason string) error
 
 	// Letters returns up to limit letters of the quarantine behind the given id ("" for the first), in order of id.
@@ -110,7 +110,8 @@ type Queue interface {
 	// Letter returns one letter, or ErrNotFound.
 	Letter(ctx context.Context, id string) (Letter, error)
 
-	// Replay moves a letter back to the end of the waiting messages, or returns ErrNotFound.
+	// Replay moves a letter back to the end of the waiting messages, with a new ID, or returns ErrNotFound. While a message
+	// with the same EventID waits it returns ErrConflict, and the letter stays.
 	Replay(ctx context.Context, id string) error
 
 	// Discard removes a letter for good, or returns ErrNotFound.
@@ -119,8 +120,9 @@ type Queue interface {
 	// Stats returns the state of the queue.
 	Stats(ctx context.Context) (Stats, error)
 
-	// Lead waits until this process is the one that redrives the queue, or ctx ends. The context it returns ends when the
-	// lead is lost; release gives it up. A queue that belongs to one process leads at once.
+	// Lead waits until the caller is the one that redrives the queue, or ctx ends. The context it returns ends with ctx, and
+	// when the lead is lost or the queue closed; release, which may be called twice, gives the lead up. A queue that belongs
+	// to one process has no other to wait for.
 	Lead(ctx context.Context) (lead context.Context, release func(), err error)
 
 	// Shared reports whether several servers put messages into this queue.
