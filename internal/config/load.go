@@ -46,7 +46,7 @@ func Load(from Sources) (*Effective, error) {
 		file, fileFaults = readFile(name)
 		faults = append(fileFaults, faults...)
 	}
-	return effective(faults, secretFromFile, file, environment, flags)
+	return effective(faults, secretsFromFiles, file, environment, flags)
 }
 
 // Check returns the Faults of one file on its own: what flags, the environment and the file of a secret say is left out.
@@ -64,7 +64,7 @@ func effective(faults Faults, readSecret func(map[string]value) Faults, layers .
 			merged[key] = v
 		}
 	}
-	faults = append(faults, settleDatabaseURL(merged)...)
+	faults = append(faults, settleURLs(merged)...)
 	if readSecret != nil {
 		faults = append(faults, readSecret(merged)...)
 	}
@@ -113,43 +113,53 @@ func (e *Effective) apply(values map[string]value) Faults {
 	return append(faults, e.validate(faults)...)
 }
 
-// settleDatabaseURL leaves the one of database.url and database.url_file that the source of higher precedence sets.
-func settleDatabaseURL(values map[string]value) Faults {
-	url, file := values["database.url"], values["database.url_file"]
-	switch {
-	case url.origin.Kind == FromDefault || file.origin.Kind == FromDefault:
-		return nil
-	case url.origin.Kind == file.origin.Kind && (url.text == "" || file.text == ""):
-		return nil
-	case url.origin.Kind == file.origin.Kind:
-		return Faults{{Key: "database.url_file", Origin: file.origin, Rule: "is set beside database.url (" + url.origin.String() + "); keep one of them"}}
-	case url.origin.Kind > file.origin.Kind:
-		values["database.url_file"] = value{}
-	default:
-		values["database.url"] = value{}
+// urls are the settings that hold a URL with a password. Each has another one, with the suffix _file, for a file that
+// holds it.
+var urls = []string{"database.url", "dead_letters.redis.url"}
+
+// settleURLs leaves, of each URL and its file, the one that the source of higher precedence sets.
+func settleURLs(values map[string]value) (faults Faults) {
+	for _, key := range urls {
+		fileKey := key + "_file"
+		url, file := values[key], values[fileKey]
+		switch {
+		case url.origin.Kind == FromDefault || file.origin.Kind == FromDefault:
+		case url.origin.Kind == file.origin.Kind && (url.text == "" || file.text == ""):
+		case url.origin.Kind == file.origin.Kind:
+			faults = append(faults, Fault{Key: fileKey, Origin: file.origin, Rule: "is set beside " + key + " (" + url.origin.String() + "); keep one of them"})
+		case url.origin.Kind > file.origin.Kind:
+			values[fileKey] = value{}
+		default:
+			values[key] = value{}
+		}
 	}
-	return nil
+	return faults
 }
 
-// secretFromFile puts the content of database.url_file into database.url.
-func secretFromFile(values map[string]value) Faults {
-	file := values["database.url_file"]
-	if file.text == "" || file.shape != textShape || values["database.url"].text != "" {
-		return nil
+// secretsFromFiles puts the content of each URL's file into the URL.
+func secretsFromFiles(values map[string]value) (faults Faults) {
+	for _, key := range urls {
+		fileKey := key + "_file"
+		file := values[fileKey]
+		if file.text == "" || file.shape != textShape || values[key].text != "" {
+			continue
+		}
+		if strings.Contains(file.text, "://") {
+			values[fileKey] = value{origin: file.origin}
+			faults = append(faults, Fault{Key: fileKey, Origin: file.origin, Rule: "must be the path of a file that holds the URL, not the URL itself"})
+			continue
+		}
+		text, err := readLimited(file.text)
+		if err == nil && strings.TrimSpace(string(text)) == "" {
+			err = unreadable(errors.New("it is empty"))
+		}
+		if err != nil {
+			faults = append(faults, Fault{Key: fileKey, Origin: file.origin, Rule: file.text + " " + err.Error()})
+			continue
+		}
+		values[key] = value{text: strings.TrimSpace(string(text)), origin: file.origin}
 	}
-	if strings.Contains(file.text, "://") {
-		values["database.url_file"] = value{origin: file.origin}
-		return Faults{{Key: "database.url_file", Origin: file.origin, Rule: "must be the path of a file that holds the URL, not the URL itself"}}
-	}
-	text, err := readLimited(file.text)
-	if err == nil && strings.TrimSpace(string(text)) == "" {
-		err = unreadable(errors.New("it is empty"))
-	}
-	if err != nil {
-		return Faults{{Key: "database.url_file", Origin: file.origin, Rule: file.text + " " + err.Error()}}
-	}
-	values["database.url"] = value{text: strings.TrimSpace(string(text)), origin: file.origin}
-	return nil
+	return faults
 }
 
 // configVariable names the file when --config does not.

@@ -113,8 +113,8 @@ retention:
     gateway: 365
 ` + "```" + `
 
-The database's URL holds a password: give it in a file (` + "`database.url_file`" + `) or in the environment, since other users of a machine
-see the flags of a process. It is never printed.
+The URLs of the database and of Redis hold a password: give them in a file (` + "`database.url_file`, `dead_letters.redis.url_file`" + `) or in the
+environment, since other users of a machine see the flags of a process. They are never printed.
 
 | setting | flag | environment | default | meaning |
 |---|---|---|---|---|
