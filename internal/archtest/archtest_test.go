@@ -58,6 +58,7 @@ func TestCheck(t *testing.T) {
 		{"store with HTTP", graph{"./internal/sqlite": {imports: []string{"net/http"}}}, []string{"./internal/sqlite imports net/http: "}},
 		{"edge with a store", graph{"./internal/httpapi": {imports: []string{"./internal/sqlite"}}}, []string{"./internal/httpapi imports ./internal/sqlite: "}},
 		{"driver at the edge", graph{"./internal/httpapi": {imports: []string{"github.com/jackc/pgx/v5/pgconn"}}}, []string{"./internal/httpapi imports github.com/jackc/pgx/v5/pgconn: "}},
+		{"edge with connections", graph{"./internal/httpapi": {imports: []string{"./internal/sqlitedb"}}}, []string{"./internal/httpapi imports ./internal/sqlitedb: "}},
 		{"test with the command", graph{"./test/e2e": {testImports: []string{"./cmd/datastorage"}}}, []string{"./test/e2e imports ./cmd/datastorage: "}},
 		{"binary with test code", graph{"./internal/httpapi": {imports: []string{"testing"}}}, []string{"./internal/httpapi imports testing: "}},
 		{"unit test with the system's", graph{"./internal/ingest": {testImports: []string{"./test/e2e"}}}, []string{"./internal/ingest imports ./test/e2e: "}},

@@ -86,6 +86,12 @@ var rules = []rule{
 		never: []string{"github.com/jackc/pgx", "modernc.org/sqlite", "github.com/pressly/goose"},
 	},
 	{
+		reason: "connections are shared below the packages that own a file; who else held one would write SQL outside its store",
+		from:   []string{"..."},
+		except: []string{"./internal/sqlite", "./internal/sqlitedb", "./internal/deadletter/disk"},
+		never:  []string{"./internal/sqlitedb"},
+	},
+	{
 		reason: "the command is the top: what two packages need stands below both",
 		from:   []string{"..."},
 		except: []string{"./cmd"},

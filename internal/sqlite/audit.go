@@ -20,6 +20,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/datastorage-io/datastorage"
+	"github.com/datastorage-io/datastorage/internal/sqlitedb"
 	"github.com/datastorage-io/datastorage/ledger"
 )
 
@@ -48,8 +49,8 @@ func OpenAudit(ctx context.Context, dir string) (*AuditSource, error) {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
 	a := &AuditSource{now: time.Now, null: rand.Text()}
-	a.conn.dsn = dsn(file, auditCache, "query_only(1)", "temp_store(MEMORY)") + "&mode=ro"
-	if err := a.conn.connect(); err != nil {
+	a.conn = conn{sqlitedb.NewConn(sqlitedb.DSN(file, auditCache, "query_only(1)", "temp_store(MEMORY)") + "&mode=ro")}
+	if err := a.conn.Connect(); err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
 	if err := a.checkSchema(ctx, dir); err != nil {
@@ -62,7 +63,7 @@ func OpenAudit(ctx context.Context, dir string) (*AuditSource, error) {
 const auditCache = 1 << 10
 
 // Close ends the connection.
-func (a *AuditSource) Close() error { return a.conn.close() }
+func (a *AuditSource) Close() error { return a.conn.Close() }
 
 func (a *AuditSource) checkSchema(ctx context.Context, dir string) error {
 	tables := int64(0)
@@ -108,7 +109,7 @@ func (a *AuditSource) query(ctx context.Context, text string, args []any, each f
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return a.conn.query(context.WithoutCancel(ctx), text, args, each)
+	return a.conn.Query(context.WithoutCancel(ctx), text, args, each)
 }
 
 // Size implements ledger.Source.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/datastorage-io/datastorage"
+	"github.com/datastorage-io/datastorage/internal/sqlitedb"
 	"github.com/datastorage-io/datastorage/ledger"
 )
 
@@ -38,8 +39,8 @@ type contentError struct{ error }
 // write runs insert in a transaction that holds the write lock from its beginning.
 func (s *Store) write(ctx context.Context, w *datastorage.Write, insert func(*conn) error) error {
 	var ids []int64
-	err := s.writer.use(ctx, func(c *conn) error {
-		return c.transaction(ctx, "BEGIN IMMEDIATE", func() error {
+	err := use(ctx, s.writer, func(c *conn) error {
+		return c.Transaction(ctx, "BEGIN IMMEDIATE", func() error {
 			err := insert(c)
 			if err == nil {
 				ids, err = c.insertNotifications(w.Notifications)
@@ -71,7 +72,7 @@ func (c *conn) insert(commit *ledger.Commit, w *datastorage.Write) error {
 		return err
 	}
 	if err := c.insertIDs(commit.FirstIndex, w.Records); err != nil {
-		if isConstraint(err) {
+		if sqlitedb.IsConstraint(err) {
 			return &contentError{ledger.ErrDuplicateID}
 		}
 		return err
@@ -86,7 +87,7 @@ const insertCommit = `INSERT INTO ledger_commits ` +
 	`WHERE ?1 = coalesce((SELECT next_index FROM ledger_commits ORDER BY first_index DESC LIMIT 1), 0)`
 
 func (c *conn) insertCommit(commit *ledger.Commit) error {
-	result, err := c.exec(context.Background(), insertCommit,
+	result, err := c.Exec(context.Background(), insertCommit,
 		commit.FirstIndex, commit.NextIndex, commit.MinTime.UnixMicro(), commit.MaxTime.UnixMicro(),
 		commit.CommittedAt.UnixMicro(), commit.Root[:], commit.Range, commit.Entries)
 	if err != nil {
@@ -152,11 +153,11 @@ const insertNotification = `INSERT INTO notifications (remediation_id, notificat
 func (c *conn) insertNotifications(notifications []*datastorage.Notification) ([]int64, error) {
 	ids := make([]int64, len(notifications))
 	for i, n := range notifications {
-		result, err := c.exec(context.Background(), insertNotification,
+		result, err := c.Exec(context.Background(), insertNotification,
 			n.RemediationID, n.NotificationID, n.Recipient, n.Channel, n.MessageSummary, n.Status, n.SentAt.UnixMicro(),
 			optional(n.DeliveryStatus), optional(n.ErrorMessage), int64(n.EscalationLevel),
 			n.CreatedAt.UnixMicro(), n.UpdatedAt.UnixMicro(), n.EventID[:])
-		if isConstraint(err) {
+		if sqlitedb.IsConstraint(err) {
 			return nil, &contentError{notificationTaken(n.NotificationID)}
 		}
 		if err != nil {

@@ -1,4 +1,4 @@
-package sqlite
+package sqlitedb
 
 import (
 	"context"
@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// pool is a fixed number of connections to one file, each opened on first use.
-type pool struct {
+// Pool is a fixed number of connections to one file, each opened on first use.
+type Pool struct {
 	size   int
-	idle   chan *conn
+	idle   chan *Conn
 	closed chan struct{}
 	once   sync.Once
 
@@ -19,25 +19,27 @@ type pool struct {
 	opened, waited atomic.Int64
 }
 
-func newPool(size int, dsn string) *pool {
-	p := &pool{size: size, idle: make(chan *conn, size), closed: make(chan struct{})}
+// NewPool returns a pool of size connections to a file.
+func NewPool(size int, dsn string) *Pool {
+	p := &Pool{size: size, idle: make(chan *Conn, size), closed: make(chan struct{})}
 	for range size {
-		p.idle <- &conn{dsn: dsn}
+		p.idle <- &Conn{dsn: dsn}
 	}
 	return p
 }
 
-var errClosed = errors.New("the store is closed")
+// ErrClosed is what a pool says of a use behind its Close.
+var ErrClosed = errors.New("the store is closed")
 
-// use calls f with a connection that nobody else uses meanwhile. It waits for one until ctx ends.
-func (p *pool) use(ctx context.Context, f func(*conn) error) error {
+// Use calls f with a connection that nobody else uses meanwhile. It waits for one until ctx ends.
+func (p *Pool) Use(ctx context.Context, f func(*Conn) error) error {
 	c, err := p.take(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { p.idle <- c }()
 	if c.raw == nil {
-		if err := c.connect(); err != nil {
+		if err := c.Connect(); err != nil {
 			return err
 		}
 		p.opened.Add(1)
@@ -50,13 +52,13 @@ func (p *pool) use(ctx context.Context, f func(*conn) error) error {
 	return f(c)
 }
 
-func (p *pool) take(ctx context.Context) (*conn, error) {
+func (p *Pool) take(ctx context.Context) (*Conn, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	select {
 	case <-p.closed:
-		return nil, errClosed
+		return nil, ErrClosed
 	default:
 	}
 	select {
@@ -68,7 +70,7 @@ func (p *pool) take(ctx context.Context) (*conn, error) {
 	defer func() { p.waited.Add(int64(time.Since(start))) }()
 	select {
 	case <-p.closed:
-		return nil, errClosed
+		return nil, ErrClosed
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	case c := <-p.idle:
@@ -76,27 +78,27 @@ func (p *pool) take(ctx context.Context) (*conn, error) {
 	}
 }
 
-// close closes the connections, each once its use ends.
-func (p *pool) close() (err error) {
+// Close closes the connections, each once its use ends.
+func (p *Pool) Close() (err error) {
 	p.once.Do(func() {
 		close(p.closed)
 		for range p.size {
 			c := <-p.idle
-			err = errors.Join(err, c.close())
+			err = errors.Join(err, c.Close())
 		}
 	})
 	return err
 }
 
-// Stats is the state of the connections of a store.
+// Stats is the state of the connections of some pools.
 type Stats struct {
 	Open, InUse, Idle, Max int
 	// Wait is the total time that callers have waited for a connection.
 	Wait time.Duration
 }
 
-// add adds the state of a pool; its parts may be of slightly different moments.
-func (s *Stats) add(p *pool) {
+// Add adds the state of a pool; its parts may be of slightly different moments.
+func (s *Stats) Add(p *Pool) {
 	free := len(p.idle)
 	open := int(p.opened.Load())
 	busy := p.size - free
