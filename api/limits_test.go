@@ -81,6 +81,12 @@ func TestDocument_Limits(t *testing.T) {
 		{"schemas EventBatch", "maxItems", `1000`},
 		{"schemas EventPage properties data", "maxItems", `1000`},
 		{"schemas CorrelationSummary properties events", "maxItems", `1000`},
+		{"schemas DeadLetterPage properties data", "maxItems", `100`},
+		{"schemas DiscardRequest", "required", `["reason"]`},
+		{"schemas DiscardRequest properties reason", "maxLength", `500`},
+		{"schemas DiscardRequest properties reason", "pattern", `"\\S"`},
+		{"parameters DeadLetterID schema", "maxLength", `255`},
+		{"headers WWWAuthenticate schema", "const", `"Bearer"`},
 		{"schemas Outcome", "enum", `["success","failure","pending"]`},
 		{"schemas Channel", "enum", `["email","slack","pagerduty","webhook","sms"]`},
 		{"schemas NotificationStatus", "enum", `["sent","failed","pending","acknowledged","escalated"]`},
@@ -130,6 +136,7 @@ func TestDocument_BodyLimits(t *testing.T) {
 	doc := tree(t)
 	assertJSON(t, "event body", at(doc, "paths", "/api/v1/audit/events", "post", "requestBody", "x-max-bytes"), `524288`)
 	assertJSON(t, "batch body", at(doc, "paths", "/api/v1/audit/events/batch", "post", "requestBody", "x-max-bytes"), `16777216`)
+	assertJSON(t, "discard body", at(doc, "paths", "/api/v1/dead-letters/{id}", "delete", "requestBody", "x-max-bytes"), `16384`)
 	assertJSON(t, "notification body", at(doc, "paths", "/api/v1/audit/notifications", "post", "requestBody", "x-max-bytes"), `65536`)
 }
 
@@ -174,6 +181,7 @@ func TestDocument_QueryParameters(t *testing.T) {
 		"/api/v1/audit/notifications": {
 			"remediation_id", "channel", "status", "since", "until", "limit", "offset", "cursor", "count",
 		},
+		"/api/v1/dead-letters": {"limit", "after"},
 	} {
 		var got []string
 		for _, parameter := range doc.Paths.Value(path).Get.Parameters {

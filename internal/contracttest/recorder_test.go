@@ -104,7 +104,7 @@ func TestRecorder_Verify(t *testing.T) {
 		{"OPTIONS without CORS", "OPTIONS /api/v1/audit/events", answer{405, []string{"Allow", "GET, HEAD, POST"}, notAllowed}, ""},
 		{"an id where the path has a constant", "GET /api/v1/audit/events/batch", answer{404, nil, problem(404, "not-found", "Not Found", "/api/v1/audit/events/batch", "")}, ""},
 
-		{"undocumented status", events, answer{202, nil, created}, "status 202 is not documented"},
+		{"undocumented status", events, answer{204, nil, created}, "status 204 is not documented"},
 		{"200 for 201", events, answer{200, nil, created}, "status 200 is not documented"},
 		{"no request id", events, answer{201, []string{"X-Request-ID", ""}, created}, "header X-Request-ID is missing"},
 		{"long request id", events, answer{201, []string{"X-Request-ID", strings.Repeat("x", 129)}, created}, "header X-Request-ID \"xxx"},

@@ -20,6 +20,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/datastorage-io/datastorage"
+	"github.com/datastorage-io/datastorage/internal/auth"
 )
 
 // response is a successful answer. A body that is not nil belongs to the adapter from then on.
@@ -38,21 +39,24 @@ type call struct {
 	*http.Request
 	w  http.ResponseWriter
 	id string // request id
+	// client is who sent the request: the name of the token's holder, else the address.
+	client string
 }
 
 // methods are those that the API serves somewhere.
-var methods = []string{http.MethodGet, http.MethodHead, http.MethodPost}
+var methods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete}
 
-// adapt makes an http.Handler of a handler: request id, CORS, rate limit, panics, problems, metrics, one log line.
-func (s *Server) adapt(pattern string, h handler) http.Handler {
+// adapt makes an http.Handler of a handler: request id, CORS, rate limit, who may call it, panics, problems, metrics, one
+// log line.
+func (s *Server) adapt(pattern string, needs auth.Role, h handler) http.Handler {
 	observe := s.metrics.route(pattern)
 	// Probes and scrapes come from one address and must not fail because of what else it sends.
 	limited := s.limiter != nil && (pattern == "/" || strings.Contains(pattern, " /api/"))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := s.cfg.Now()
-		c := &call{Request: r, w: w, id: requestID(r)}
+		c := &call{Request: r, w: w, id: requestID(r), client: clientAddress(r)}
 		w.Header().Set("X-Request-ID", c.id)
-		res, err := s.answer(c, h, limited)
+		res, err := s.answer(c, needs, h, limited)
 		status, size := 0, 0
 		if err != nil {
 			status = s.problem(c, err)
@@ -69,7 +73,7 @@ func (s *Server) adapt(pattern string, h handler) http.Handler {
 }
 
 // answer runs what stands before every handler, and the handler.
-func (s *Server) answer(c *call, h handler, limited bool) (res *response, err error) {
+func (s *Server) answer(c *call, needs auth.Role, h handler, limited bool) (res *response, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			if p == http.ErrAbortHandler {
@@ -87,6 +91,9 @@ func (s *Server) answer(c *call, h handler, limited bool) (res *response, err er
 			c.w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
 			return nil, datastorage.Errorf(datastorage.CodeTooManyRequests, "too many requests from this client")
 		}
+	}
+	if err := s.authorize(c, needs); err != nil {
+		return nil, err
 	}
 	return h(c)
 }
@@ -129,11 +136,14 @@ func (s *Server) logRequest(c *call, pattern string, status, size int, took time
 	if !s.cfg.Log.Enabled(context.Background(), level) {
 		return
 	}
-	attrs := make([]slog.Attr, 0, 8)
+	attrs := make([]slog.Attr, 0, 9)
 	attrs = append(attrs,
 		slog.String("method", c.Method), slog.String("path", c.URL.Path), slog.Int("status", status),
 		slog.Int("bytes", size), slog.Float64("duration_ms", float64(took.Microseconds())/1000), slog.String("request_id", c.id),
-		slog.String("client", clientAddress(c.Request)))
+		slog.String("client", c.client))
+	if address := clientAddress(c.Request); address != c.client {
+		attrs = append(attrs, slog.String("address", address))
+	}
 	if err != nil {
 		attrs = append(attrs, slog.String("error", err.Error()))
 	}

@@ -2,14 +2,39 @@ package httpapi_test
 
 import (
 	"bytes"
+	"context"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
 
+	"github.com/datastorage-io/datastorage"
+	"github.com/datastorage-io/datastorage/internal/auth"
 	"github.com/datastorage-io/datastorage/internal/contracttest"
+	"github.com/datastorage-io/datastorage/internal/ingest"
 )
+
+// nobody is a file of tokens that takes any for one that may do nothing.
+type nobody struct{}
+
+func (nobody) Client(string) *auth.Client { return &auth.Client{Name: "nobody"} }
+
+// queuedWriter stands for a store that is down and a queue that takes everything.
+type queuedWriter struct{}
+
+func (queuedWriter) Write(_ context.Context, events []datastorage.Event, _ bool) ([]ingest.Stored, error) {
+	stored := make([]ingest.Stored, len(events))
+	for i := range events {
+		stored[i] = ingest.Stored{ID: uuid.New(), Time: events[i].Time, Queued: true}
+	}
+	return stored, nil
+}
+
+func (queuedWriter) WriteNotification(_ context.Context, _ *datastorage.Notification, e datastorage.Event) (ingest.Stored, error) {
+	return ingest.Stored{ID: e.ID, Time: e.Time, Queued: true}, nil
+}
 
 func TestServer_Routes(t *testing.T) {
 	contracttest.CheckRoutes(t, newServer(t).api.Patterns())
@@ -20,7 +45,7 @@ func TestServer_EveryDocumentedAnswer(t *testing.T) {
 	recorder := contracttest.New(t)
 	posts := map[string]any{eventsPath: event(), batchPath: []object{event()}, notificationsPath: notification()}
 	gets := []string{
-		eventsPath, eventsPath + "/" + uuid.NewString(), eventsPath + "/" + uuid.NewString() + "/body", correlationsPath + "rr-1", notificationsPath,
+		lettersPath, lettersPath + "/L01", eventsPath, eventsPath + "/" + uuid.NewString(), eventsPath + "/" + uuid.NewString() + "/body", correlationsPath + "rr-1", notificationsPath,
 		"/health", "/health/ready", "/health/live", "/metrics", "/openapi.yaml",
 	}
 	everything := func(s *server) {
@@ -30,14 +55,25 @@ func TestServer_EveryDocumentedAnswer(t *testing.T) {
 		for _, path := range gets {
 			s.send(http.MethodGet, path, nil)
 		}
+		s.send(http.MethodPost, lettersPath+"/L01/replay", nil)
+		s.send(http.MethodDelete, lettersPath+"/L02", object{"reason": "tidy"})
 	}
-	everything(newRecordedServer(t, recorder, withBrokenStore))
-	everything(newRecordedServer(t, recorder, func(c *configuration) { c.Reader, c.Writer = nil, nil }))
+	letters := func() func(*configuration) { return withLetters(newQuarantine(t, 2)) }
+	broken := newQuarantine(t, 2)
+	broken.broken = map[string]error{"Stats": errBroken, "Letter": errBroken}
+	everything(newRecordedServer(t, recorder, withBrokenStore, withLetters(broken)))
+	everything(newRecordedServer(t, recorder, func(c *configuration) {
+		c.Reader, c.Writer, c.DeadLetters, c.Access.Local = nil, nil, (*quarantine)(nil), true
+	}))
+	everything(newRecordedServer(t, recorder, letters(), func(c *configuration) { c.Writer = queuedWriter{} }))
+	everything(newRecordedServer(t, recorder, letters(), withTokens(t, &holders{})))
+	everything(newRecordedServer(t, recorder, letters(), func(c *configuration) { c.Access.Clients = nobody{} }).bearing("dst_x"))
+	everything(newRecordedServer(t, recorder, func(c *configuration) { c.Access.Local = true }))
 	limited := newRecordedServer(t, recorder, func(c *configuration) { c.Rate, c.Burst = 1e-9, 1 })
 	limited.send(http.MethodGet, eventsPath, nil)
 	everything(limited)
 
-	s := newRecordedServer(t, recorder)
+	s := newRecordedServer(t, recorder, letters())
 	everything(s)
 	id := s.write("event_id", uuid.NewString())["event_id"].(string)
 	s.get(eventsPath + "/" + id)
@@ -53,7 +89,16 @@ func TestServer_EveryDocumentedAnswer(t *testing.T) {
 		req.Header.Set("Content-Type", "text/plain")
 		s.do(req)
 	}
-	for _, path := range []string{eventsPath, notificationsPath} {
+	held := newQuarantine(t, 1)
+	held.held = map[uuid.UUID]bool{held.letters[0].EventID: true}
+	newRecordedServer(t, recorder, withLetters(held)).send(http.MethodPost, lettersPath+"/L01/replay", nil)
+	for _, body := range []string{"{", strings.Repeat(" ", 17<<10)} {
+		s.send(http.MethodDelete, lettersPath+"/L02", body)
+	}
+	req := s.request(http.MethodDelete, lettersPath+"/L02", "{}")
+	req.Header.Set("Content-Type", "text/plain")
+	s.do(req)
+	for _, path := range []string{eventsPath, notificationsPath, lettersPath} {
 		s.send(http.MethodGet, path+"?limit=0", nil)
 	}
 	// Nothing can fail in these.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 
 	"github.com/datastorage-io/datastorage"
 	"github.com/datastorage-io/datastorage/api"
+	"github.com/datastorage-io/datastorage/internal/auth"
 	"github.com/datastorage-io/datastorage/internal/ingest"
 )
 
@@ -45,6 +47,10 @@ type Config struct {
 	Diverged func() error
 	// Fallback is the dead-letter queue that takes writes during an outage; nil when there is none.
 	Fallback Fallback
+	// DeadLetters is the queue as an administrator uses it; nil when there is none.
+	DeadLetters DeadLetters
+	// Access says who may call the API.
+	Access Access
 	// Warnings are lasting faults of the store's set-up that an operator should know of.
 	Warnings []string
 	// PoolStats reads the state of the store's connection pool.
@@ -69,6 +75,7 @@ type Server struct {
 	metrics  *metrics
 	limiter  *limiter
 	draining atomic.Bool
+	acts     sync.Mutex // held while a dead letter is changed
 
 	nowhere http.Handler // answers what no route is for
 }
@@ -80,9 +87,9 @@ func New(cfg Config) *Server {
 		s.limiter = newLimiter(cfg.Rate, cfg.Burst, cfg.Now)
 	}
 	for _, r := range s.routes() {
-		s.mux.Handle(r.Pattern, s.adapt(r.Pattern, r.handler))
+		s.mux.Handle(r.Pattern, s.adapt(r.Pattern, r.needs, r.handler))
 	}
-	s.nowhere = s.adapt("/", s.noRoute)
+	s.nowhere = s.adapt("/", open, s.noRoute)
 	s.mux.Handle("/", s.nowhere)
 	return s
 }
@@ -91,6 +98,8 @@ func New(cfg Config) *Server {
 type Route struct {
 	// Pattern is the method and the path, as http.ServeMux reads them.
 	Pattern string
+	// needs is the role that a client must have.
+	needs   auth.Role
 	handler handler
 }
 
@@ -101,19 +110,23 @@ func (s *Server) routes() []Route {
 		ErrorHandling: promhttp.ContinueOnError, // one metric that cannot be read must not hide the others
 	})
 	return []Route{
-		{"POST /api/v1/audit/events", s.postEvent},
-		{"POST /api/v1/audit/events/batch", s.postBatch},
-		{"GET /api/v1/audit/events", s.listEvents},
-		{"GET /api/v1/audit/events/{event_id}", s.getEvent},
-		{"GET /api/v1/audit/events/{event_id}/body", s.getBody},
-		{"GET /api/v1/audit/correlations/{id}", s.getCorrelation},
-		{"POST /api/v1/audit/notifications", s.postNotification},
-		{"GET /api/v1/audit/notifications", s.listNotifications},
-		{"GET /health", s.health},
-		{"GET /health/ready", s.ready},
-		{"GET /health/live", s.live},
-		{"GET /metrics", passThrough(prom)},
-		{"GET /openapi.yaml", static("application/yaml", api.Document())},
+		{"POST /api/v1/audit/events", auth.RoleWrite, s.postEvent},
+		{"POST /api/v1/audit/events/batch", auth.RoleWrite, s.postBatch},
+		{"GET /api/v1/audit/events", auth.RoleRead, s.listEvents},
+		{"GET /api/v1/audit/events/{event_id}", auth.RoleRead, s.getEvent},
+		{"GET /api/v1/audit/events/{event_id}/body", auth.RoleRead, s.getBody},
+		{"GET /api/v1/audit/correlations/{id}", auth.RoleRead, s.getCorrelation},
+		{"POST /api/v1/audit/notifications", auth.RoleWrite, s.postNotification},
+		{"GET /api/v1/audit/notifications", auth.RoleRead, s.listNotifications},
+		{"GET /api/v1/dead-letters", auth.RoleRead, s.listLetters},
+		{"GET /api/v1/dead-letters/{id}", auth.RoleRead, s.getLetter},
+		{"POST /api/v1/dead-letters/{id}/replay", auth.RoleAdmin, s.replayLetter},
+		{"DELETE /api/v1/dead-letters/{id}", auth.RoleAdmin, s.discardLetter},
+		{"GET /health", open, s.health},
+		{"GET /health/ready", open, s.ready},
+		{"GET /health/live", open, s.live},
+		{"GET /metrics", open, passThrough(prom)},
+		{"GET /openapi.yaml", open, static("application/yaml", api.Document())},
 	}
 }
 

@@ -60,6 +60,14 @@ type server struct {
 	store    *sqlite.Store
 	registry *prometheus.Registry
 	logs     *lockedBuffer
+	bearer   string // sent with every request; "" for none
+}
+
+// bearing is the same server for a client with a token.
+func (s *server) bearing(token string) *server {
+	sub := *s
+	sub.bearer = token
+	return &sub
 }
 
 // newServer starts a server with the default settings, changed by the given functions. It ends with the test.
@@ -190,6 +198,9 @@ func (s *server) request(method, path string, body any, headers ...string) *http
 	}
 	if reader != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if s.bearer != "" {
+		req.Header.Set("Authorization", "Bearer "+s.bearer)
 	}
 	for i := 0; i < len(headers); i += 2 {
 		req.Header.Add(headers[i], headers[i+1])
