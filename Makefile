@@ -9,7 +9,7 @@ VCS      := $(shell git rev-parse --verify -q HEAD >/dev/null 2>&1 && echo true 
 export CGO_ENABLED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-unit test-integration test-e2e race lint lint-fix tidy fuzz bench watch clean
+.PHONY: help build test test-unit test-integration test-e2e race lint lint-fix tidy fuzz bench chaos chaos-short watch clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' Makefile
@@ -54,6 +54,12 @@ fuzz: ## run each fuzz target for FUZZTIME (10s, or a number of runs such as 500
 
 bench: ## measure, beside the references; compare two runs with `go tool -modfile=tools/go.mod benchstat`
 	go run ./test/bench/run
+
+chaos: ## break things under a server while clients write, and check that nothing acknowledged is lost (docs/chaos.md)
+	go run ./test/chaos
+
+chaos-short: ## the same with short outages, in three minutes
+	go run ./test/chaos --short
 
 watch: ## run the tests of a package whenever it changes
 	$(TOOL) gotestsum --watch

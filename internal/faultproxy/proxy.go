@@ -26,8 +26,8 @@ const (
 	// CutAfter forwards the commit, waits until the server has answered, and ends the connection instead of passing the
 	// answer on: the transaction is stored and the program cannot know.
 	CutAfter
-	// HoldAnswer forwards the commit and passes nothing on from then, but leaves the connection open: the transaction is
-	// stored and the program waits until its own time-out.
+	// HoldAnswer forwards the commit and passes nothing on from then, but leaves the connection open until Heal: the
+	// transaction is stored and the program waits until its own time-out.
 	HoldAnswer
 )
 
@@ -135,10 +135,15 @@ func (p *Proxy) Cut() {
 	}
 }
 
-// Heal unsets every fault. Connections that are open stay.
+// Heal unsets every fault. Connections that are open stay, but those with an answer that is held back end.
 func (p *Proxy) Heal() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	for l := range p.links {
+		if l.loseFrom.Load() > 0 {
+			l.end()
+		}
+	}
 	p.delay, p.refuse, p.commit = 0, false, nil
 	p.setBlackHole(false)
 }

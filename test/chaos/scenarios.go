@@ -1,0 +1,227 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/datastorage-io/datastorage/internal/faultproxy"
+)
+
+// scenario is one way to break things.
+type scenario struct {
+	name, about string
+	// outage is how long a fault lasts, short that of a short run.
+	outage, short time.Duration
+	small         place
+	// hurt breaks something for about t.outage and heals it, calling t.heal at the moment of healing unless that is the end.
+	hurt func(ctx context.Context, t *trial) error
+}
+
+// kills is how often a scenario kills the server.
+const kills = 3
+
+var scenarios = []scenario{
+	{name: "kill9-server", about: "SIGKILL to the server, three times", outage: time.Second, short: 300 * time.Millisecond, hurt: killServer},
+	{name: "kill9-postgres", about: "SIGKILL to every process of PostgreSQL", outage: 5 * time.Second, short: time.Second, hurt: killPostgres},
+	{name: "postgres-stopped-30s", about: "PostgreSQL is shut down in good order, and started later", outage: 30 * time.Second, short: 3 * time.Second, hurt: stopPostgres},
+	{name: "postgres-frozen", about: "PostgreSQL stands still (SIGSTOP), then goes on where it was", outage: 10 * time.Second, short: 4 * time.Second, hurt: freezePostgres},
+	{name: "cut-mid-commit", about: "connections end right before and right after a commit, its answer lost", outage: 10 * time.Second, short: 4 * time.Second, hurt: cutCommits},
+	{name: "latency-2s", about: "everything takes 2 s to reach PostgreSQL", outage: 15 * time.Second, short: 5 * time.Second, hurt: slowDown},
+	{name: "store-disk-full", about: "the disk of the database is full", outage: 5 * time.Second, short: 2 * time.Second, small: theStore, hurt: fillStore},
+	{name: "queue-disk-full", about: "the database is down, then the disk of the queue is full", outage: 5 * time.Second, short: 2 * time.Second, small: theQueue, hurt: fillQueue},
+	{name: "read-only-database", about: "PostgreSQL refuses to write", outage: 5 * time.Second, short: 2 * time.Second, hurt: forbidWrites},
+	{name: "kill9-while-redriving", about: "SIGKILL to the server while it stores what was queued, three times", outage: 5 * time.Second, short: 2 * time.Second, hurt: killRedriving},
+	{name: "sigterm-with-database-down", about: "SIGTERM to the server while the database is down, refusing and silent", outage: 5 * time.Second, short: time.Second, hurt: terminateInOutage},
+}
+
+func killServer(ctx context.Context, t *trial) error {
+	for range kills {
+		t.server.kill()
+		if err := pause(ctx, t.outage); err != nil {
+			return err
+		}
+		t.heal()
+		if err := t.server.start(ctx); err != nil {
+			return err
+		}
+		if err := pause(ctx, t.between(50*time.Millisecond, time.Second)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func killPostgres(ctx context.Context, t *trial) error {
+	if err := t.postgres.Kill(); err != nil {
+		return err
+	}
+	return t.restartPostgres(ctx)
+}
+
+func stopPostgres(ctx context.Context, t *trial) error {
+	if err := t.postgres.Shutdown(); err != nil {
+		return err
+	}
+	return t.restartPostgres(ctx)
+}
+
+// restartPostgres starts PostgreSQL when the outage is over; it is healed when it answers.
+func (t *trial) restartPostgres(ctx context.Context) error {
+	if err := pause(ctx, t.outage); err != nil {
+		return err
+	}
+	return t.postgres.Restart(ctx)
+}
+
+func freezePostgres(ctx context.Context, t *trial) error {
+	if err := t.postgres.Pause(); err != nil {
+		return err
+	}
+	err := pause(ctx, t.outage)
+	t.heal()
+	return errors.Join(err, t.postgres.Resume())
+}
+
+func cutCommits(ctx context.Context, t *trial) error {
+	var mu sync.Mutex
+	var before, after, held int
+	random := rand.New(rand.NewPCG(t.random.Uint64(), 0))
+	t.proxy.SetCommitFault(func() faultproxy.CommitFault {
+		mu.Lock()
+		defer mu.Unlock()
+		switch n := random.IntN(12); {
+		case n < 4:
+			before++
+			return faultproxy.CutBefore
+		case n < 8:
+			after++
+			return faultproxy.CutAfter
+		case n < 9:
+			held++
+			return faultproxy.HoldAnswer
+		}
+		return faultproxy.Pass
+	})
+	err := pause(ctx, t.outage)
+	t.proxy.Heal()
+	mu.Lock()
+	defer mu.Unlock()
+	t.remark("%d commits were cut before, %d after, %d answers were held back", before, after, held)
+	if after == 0 && err == nil {
+		err = errors.New("no commit was cut: the proxy does not recognise them")
+	}
+	return err
+}
+
+func slowDown(ctx context.Context, t *trial) error {
+	t.proxy.SetDelay(2 * time.Second)
+	err := pause(ctx, t.outage)
+	t.proxy.Heal()
+	return err
+}
+
+func fillStore(ctx context.Context, t *trial) error {
+	if err := t.disk.fill(t.random.Int64N(256 << 10)); err != nil {
+		return err
+	}
+	err := pause(ctx, t.outage)
+	return errors.Join(err, t.disk.free())
+}
+
+// fillQueue fills the disk in the middle of an outage, and frees it before the outage ends.
+func fillQueue(ctx context.Context, t *trial) error {
+	defer t.proxy.Heal()
+	t.unreachable()
+	if err := pause(ctx, t.outage/4); err != nil {
+		return err
+	}
+	if err := t.disk.fill(t.random.Int64N(1 << 20)); err != nil {
+		return err
+	}
+	err := pause(ctx, t.outage/2)
+	if err := errors.Join(err, t.disk.free()); err != nil {
+		return err
+	}
+	return pause(ctx, t.outage/4)
+}
+
+func forbidWrites(ctx context.Context, t *trial) error {
+	allow := func() error {
+		return t.execute(context.WithoutCancel(ctx), "ALTER SYSTEM RESET default_transaction_read_only", "SELECT pg_reload_conf()")
+	}
+	if err := t.execute(ctx, "ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()"); err != nil {
+		return errors.Join(err, allow())
+	}
+	err := pause(ctx, t.outage)
+	return errors.Join(err, allow())
+}
+
+func killRedriving(ctx context.Context, t *trial) error {
+	defer t.proxy.Heal()
+	for range kills {
+		t.unreachable()
+		if err := pause(ctx, t.outage); err != nil {
+			return err
+		}
+		before, _ := t.server.metric(ctx, "datastorage_dlq_redriven_total")
+		t.proxy.Heal()
+		t.heal()
+		if t.queue {
+			err := until(ctx, recoverTimeout, "the server begins to store what was queued", func() bool {
+				n, ok := t.server.metric(ctx, "datastorage_dlq_redriven_total")
+				return ok && n > before
+			})
+			if err != nil {
+				return err
+			}
+		}
+		if err := pause(ctx, t.between(0, 100*time.Millisecond)); err != nil {
+			return err
+		}
+		if depth, ok := t.server.depth(ctx); ok {
+			t.remark("killed with about %d events in the queue", depth)
+		}
+		t.server.kill()
+		t.heal()
+		if err := t.server.start(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// terminateInOutage stops the server once while connections are refused, and once while nothing answers on them.
+func terminateInOutage(ctx context.Context, t *trial) error {
+	defer t.proxy.Heal()
+	for _, fault := range []struct {
+		name string
+		set  func()
+	}{
+		{"refused", t.unreachable},
+		{"silent", func() { t.proxy.SetBlackHole(true) }},
+	} {
+		fault.set()
+		if err := pause(ctx, t.outage); err != nil {
+			return err
+		}
+		took, err := t.server.terminate()
+		if err != nil {
+			t.fault(fmt.Errorf("with the database %s: %w", fault.name, err))
+		} else {
+			t.remark("ended %s after SIGTERM with the database %s", seconds(took.Seconds()), fault.name)
+		}
+		t.proxy.Heal()
+		t.heal()
+		if err := t.server.start(ctx); err != nil {
+			return err
+		}
+		if err := pause(ctx, t.between(0, 500*time.Millisecond)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
