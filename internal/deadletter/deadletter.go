@@ -89,7 +89,8 @@ type Queue interface {
 	// appended for it and its ID stays empty, else the whole call is ErrConflict. Many callers share one sync to disk.
 	Put(ctx context.Context, messages []*Message) error
 
-	// Oldest returns up to limit waiting messages, oldest first.
+	// Oldest returns up to limit waiting messages, oldest first: fewer than wait when they are large, but at least one if any
+	// waits.
 	Oldest(ctx context.Context, limit int) ([]*Message, error)
 
 	// Remove takes messages that are stored out of the queue. Unknown ids are ignored.

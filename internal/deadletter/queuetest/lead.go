@@ -17,13 +17,7 @@ type lead struct {
 // take takes the lead, which must be possible.
 func take(t *testing.T, q deadletter.Queue) lead {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), deadline)
-	defer cancel()
-	led, release, err := q.Lead(ctx)
-	if err != nil {
-		t.Fatalf("Lead: %v", err)
-	}
-	return lead{led, release}
+	return await(t, "taking the lead", seek(t.Context(), t, q))
 }
 
 // seek asks for the lead and sends it once it is granted; nothing when ctx ends first.

@@ -27,15 +27,16 @@ type model struct {
 	lastID  string
 }
 
-// testModel does the same at random to a queue and to a model of it.
-func testModel(t *testing.T, open func(t *testing.T) Backend) {
+// testModel does the same at random to a queue and to a model of it. The queue is emptied between runs, not made anew.
+func testModel(t *testing.T, b Backend) {
+	m := &model{t: t, backend: b, queue: b.Open(t, roomy)}
+	t.Cleanup(func() { _ = m.queue.Close() })
 	rapid.Check(t, func(r *rapid.T) {
-		m := &model{t: t, backend: open(t)}
+		m.empty(r)
+		m.events = nil
 		for i := range 5 {
 			m.events = append(m.events, event(fmt.Sprintf("c-%d", i%2), "model"))
 		}
-		m.queue = m.backend.Open(t, roomy)
-		defer func() { _ = m.queue.Close() }()
 		r.Repeat(map[string]func(*rapid.T){
 			"":           m.check,
 			"put":        m.put,
@@ -46,6 +47,27 @@ func testModel(t *testing.T, open func(t *testing.T) Backend) {
 			"reopen":     m.reopen,
 		})
 	})
+}
+
+// empty takes everything out of the queue.
+func (m *model) empty(r *rapid.T) {
+	m.waiting, m.letters = nil, nil
+	list, err := m.queue.Oldest(m.t.Context(), 1000)
+	if err != nil {
+		r.Fatalf("Oldest: %v", err)
+	}
+	if err := m.queue.Remove(m.t.Context(), ids(list)); err != nil {
+		r.Fatalf("Remove: %v", err)
+	}
+	letters, err := m.queue.Letters(m.t.Context(), "", 1000)
+	if err != nil {
+		r.Fatalf("Letters: %v", err)
+	}
+	for _, l := range letters {
+		if err := m.queue.Discard(m.t.Context(), l.ID); err != nil {
+			r.Fatalf("Discard: %v", err)
+		}
+	}
 }
 
 // draw makes a message of one of few events, sometimes with other content.

@@ -65,16 +65,13 @@ func Run(t *testing.T, open func(t *testing.T) Backend) {
 		{"Lead", testLead},
 		{"Lead/passes on at Close", testLeadAtClose},
 		{"Shared", testShared},
+		{"Model", testModel},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			c.test(t, open(t))
 		})
 	}
-	t.Run("Model", func(t *testing.T) {
-		t.Parallel()
-		testModel(t, open)
-	})
 }
 
 // event returns an event that is complete but for what tests vary.
@@ -169,8 +166,11 @@ func diffMessages(want, got []*deadletter.Message) string {
 	if len(want) == 0 && len(got) == 0 {
 		return ""
 	}
-	return cmp.Diff(want, got)
+	return cmp.Diff(want, got, asText)
 }
+
+// asText compares bodies as texts: byte by byte is slow.
+var asText = cmp.Transformer("text", func(b []byte) string { return string(b) })
 
 // wantDepth checks the numbers of waiting messages and of letters; -1 is any number.
 func wantDepth(t testing.TB, q deadletter.Queue, depth, quarantined int) {
@@ -213,7 +213,7 @@ func wantLetter(t testing.TB, want, got deadletter.Letter) {
 		t.Fatalf("quarantined at %v, want about %v", got.QuarantinedAt, want.QuarantinedAt)
 	}
 	got.QuarantinedAt = want.QuarantinedAt
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, got, asText); diff != "" {
 		t.Fatalf("the letter differs (-want +got):\n%s", diff)
 	}
 }
@@ -344,7 +344,7 @@ func testRoundTrip(t *testing.T, b Backend) {
 	var list []*deadletter.Message
 	for i := range 20 {
 		e := event(strings.Repeat("ü", 1+i*12), "a")
-		e.Data = []byte(`{"text":"\u0000\n \"日本\" ` + strings.Repeat("x", i*211) + `","number":1.50e+300}`)
+		e.Data = []byte(`{"number":1.50e+300,"text":"\u0001\n \"日本\" ` + strings.Repeat("x", i*211) + `"}`)
 		e.Sent = datastorage.FieldSet(uint32(1)<<26 - 1 - uint32(i))
 		m := message(e)
 		m.Cause = strings.Repeat("'; \x01\u2028 ", i)
