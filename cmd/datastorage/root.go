@@ -40,8 +40,10 @@ func (a *app) commands() []grouped {
 		{groupServe, newServeCommand},
 		{groupServe, newMigrateCommand},
 		{groupData, newImportCommand},
+		{groupData, newDeadLettersCommand},
 		{groupTools, newBenchCommand},
 		{groupTools, newConfigCommand},
+		{groupTools, newTokenCommand},
 		{groupTools, newVersionCommand},
 	}
 }
@@ -134,7 +136,7 @@ func (a *app) loadConfig(cmd *cobra.Command) (*config.Effective, error) {
 // logger returns a logger on standard error.
 func (a *app) logger(cfg config.Log) *slog.Logger { return telemetry.NewLogger(a.stderr, cfg) }
 
-// unknownCommand is the root's check of its arguments: there are none, so each is meant as a command.
+// unknownCommand checks the arguments of a command that only has others below it: each is meant as one of these.
 func unknownCommand(root *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -143,7 +145,11 @@ func unknownCommand(root *cobra.Command, args []string) error {
 	if names := root.SuggestionsFor(args[0]); len(names) > 0 {
 		message += "; did you mean " + strings.Join(names, " or ") + "?"
 	}
-	return errors.New(message + ` ("datastorage help" lists the commands)`)
+	help := root.CommandPath() + " --help"
+	if !root.HasParent() {
+		help = "datastorage help"
+	}
+	return fmt.Errorf("%s (%q lists the commands)", message, help)
 }
 
 // noArguments is for commands that take flags alone. It does not repeat the argument, which may be a secret gone astray.

@@ -63,6 +63,11 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) (err error
 		return listenError(cfg.Listen, err)
 	}
 	defer func() { err = errors.Join(err, ignoreClosed(listener.Close())) }()
+	access, stopAccess, err := openAccess(cfg.Auth, listener.Addr(), log)
+	if err != nil {
+		return err
+	}
+	defer stopAccess()
 	store, err := openToServe(ctx, cfg, log)
 	if err != nil {
 		return err
@@ -76,7 +81,7 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) (err error
 	}
 	defer committer.Close()
 	service := ingest.NewService(committer)
-	api, err := newAPI(ctx, cfg, store, service, committer, registry, log)
+	api, err := newAPI(ctx, cfg, access, store, service, committer, registry, log)
 	if err != nil {
 		return err
 	}
@@ -142,13 +147,13 @@ func limits(cfg *config.Config) ingest.Limits {
 	}
 }
 
-func newAPI(ctx context.Context, cfg *config.Config, store store, service *ingest.Service, committer *ingest.Committer, registry *prometheus.Registry, log *slog.Logger) (*httpapi.Server, error) {
+func newAPI(ctx context.Context, cfg *config.Config, access httpapi.Access, store store, service *ingest.Service, committer *ingest.Committer, registry *prometheus.Registry, log *slog.Logger) (*httpapi.Server, error) {
 	key, err := cursorKey(ctx, store)
 	if err != nil {
 		return nil, err
 	}
 	return httpapi.New(httpapi.Config{
-		Writer: service, Reader: store, Rules: rules(cfg), MaxBatch: cfg.Ingest.MaxBatchEvents,
+		Access: access, Writer: service, Reader: store, Rules: rules(cfg), MaxBatch: cfg.Ingest.MaxBatchEvents,
 		CursorKey: key, AllowedOrigins: cfg.HTTP.AllowedOrigins, Rate: cfg.HTTP.RateLimit, Burst: cfg.HTTP.RateBurst,
 		Diverged: committer.Diverged, Warnings: store.Warnings(), PoolStats: store.PoolStats,
 		Log: log, Registry: registry, Now: time.Now,
