@@ -234,7 +234,8 @@ func (f *figureRun) embedded(ctx context.Context, t *trial) (*server, error) {
 		s.kill()
 		return nil // the directory goes with the lab's
 	})
-	return s, s.start(ctx)
+	err = s.start(ctx)
+	return s, err
 }
 
 func measureFirst202(ctx context.Context, f *figureRun) error {

@@ -219,7 +219,8 @@ func (l *lab) try(ctx context.Context, s scenario, round int, varied bool, rando
 	if err := t.settle(ctx, &r); err != nil {
 		return r, err
 	}
-	return r, t.check(ctx, &r)
+	err = t.check(ctx, &r)
+	return r, err
 }
 
 // recover measures the time until the queue is empty and new events are stored at once, while the clients go on.
