@@ -17,10 +17,13 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(pgtest.Main(m, Migrate)) }
 
+// quiet drops the warning that the servers of tests run without fsync.
+var quiet = slog.New(slog.DiscardHandler)
+
 // openAt opens a store on a database and closes it at the end of the test.
 func openAt(t testing.TB, url string) *Store {
 	t.Helper()
-	s, err := Open(t.Context(), Config{URL: url, MaxQueryConns: 4, QueryTimeout: 10 * time.Second, Logger: slog.New(slog.DiscardHandler)})
+	s, err := Open(t.Context(), Config{URL: url, MaxQueryConns: 4, QueryTimeout: 10 * time.Second, Logger: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,8 +22,9 @@ func (s *Store) read(ctx context.Context, f func(ctx context.Context, conn *pgx.
 	return s.readError(s.queries.AcquireFunc(ctx, func(c *pgxpool.Conn) error { return f(ctx, c.Conn()) }))
 }
 
-// planForValues makes the server plan the rest of its batch for the values at hand.
-const planForValues = `SELECT set_config('plan_cache_mode', 'force_custom_plan', true)`
+// planForValues makes the server plan the rest of its batch for the values and the tables at hand.
+const planForValues = `SELECT set_config('plan_cache_mode', 'force_custom_plan', true), ` +
+	`set_config('enable_seqscan', 'on', true), set_config('enable_bitmapscan', 'on', true)`
 
 // query runs a statement in one round trip and calls each with its rows; the arguments of Scan stay the same for all.
 // forValues plans it for its values, which takes longer than to run it where many partitions are searched for few rows,

@@ -91,6 +91,8 @@ func (s *Store) commit(ctx context.Context, query string, index int64) (*ledger.
 	return &c, nil
 }
 
+const selectIDs = `SELECT event_id, log_index FROM event_ids WHERE event_id = ANY($1::uuid[])`
+
 // Find implements ingest.Store.
 func (s *Store) Find(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]int64, error) {
 	found := make(map[uuid.UUID]int64)
@@ -102,7 +104,7 @@ func (s *Store) Find(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]int64,
 		keys[i] = id
 	}
 	err := s.lookup(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		rows, err := conn.Query(ctx, `SELECT event_id, log_index FROM event_ids WHERE event_id = ANY($1::uuid[])`, keys)
+		rows, err := conn.Query(ctx, selectIDs, keys)
 		if err != nil {
 			return err
 		}
