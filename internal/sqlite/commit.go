@@ -79,16 +79,16 @@ func (c *conn) insert(commit *ledger.Commit, w *datastorage.Write) error {
 	return c.insertEvents(commit.FirstIndex, w.Records)
 }
 
-// insertCommit inserts the commit's row when the log ends where the commit begins.
+// insertCommit inserts the row of a commit if the last row of the log is the one that the commit follows.
 const insertCommit = `INSERT INTO ledger_commits ` +
 	`(first_index, next_index, min_time, max_time, committed_at, root, range, entries) ` +
-	`SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 ` +
-	`WHERE ?1 = coalesce((SELECT next_index FROM ledger_commits ORDER BY first_index DESC LIMIT 1), 0)`
+	`SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 WHERE CASE WHEN ?1 = 0 THEN NOT EXISTS (SELECT 1 FROM ledger_commits) ` +
+	`ELSE (?1, ?9, ?10) = (SELECT next_index, first_index, root FROM ledger_commits ORDER BY first_index DESC LIMIT 1) END`
 
 func (c *conn) insertCommit(commit *ledger.Commit) error {
 	result, err := c.exec(context.Background(), insertCommit,
 		commit.FirstIndex, commit.NextIndex, commit.MinTime.UnixMicro(), commit.MaxTime.UnixMicro(),
-		commit.CommittedAt.UnixMicro(), commit.Root[:], commit.Range, commit.Entries)
+		commit.CommittedAt.UnixMicro(), commit.Root[:], commit.Range, commit.Entries, commit.PrevFirst, commit.PrevRoot[:])
 	if err != nil {
 		return err
 	}
