@@ -98,7 +98,10 @@ func isRefused(t *testing.T, conn *pgx.Conn, sql string) bool {
 
 func TestStore_CreateMonths_Race(t *testing.T) {
 	t.Parallel()
-	url := pgtest.New(t)
+	url := pgtest.Empty(t)
+	if err := Migrate(t.Context(), url); err != nil {
+		t.Fatal(err)
+	}
 	// Readers and writers with open transactions must not keep partitions from being made.
 	reader := connect(t, url)
 	exec(t, reader, "BEGIN ISOLATION LEVEL REPEATABLE READ")
