@@ -40,6 +40,7 @@ func (a *app) commands() []grouped {
 		{groupServe, newServeCommand},
 		{groupServe, newMigrateCommand},
 		{groupData, newImportCommand},
+		{groupAudit, newVerifyCommand},
 		{groupTools, newBenchCommand},
 		{groupTools, newConfigCommand},
 		{groupTools, newVersionCommand},

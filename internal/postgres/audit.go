@@ -74,6 +74,12 @@ func OpenAudit(ctx context.Context, url string) (*AuditSource, error) {
 	return &AuditSource{conn: conn, rows: auditMostRows}, nil
 }
 
+// Name says where the database is, without user or password.
+func (a *AuditSource) Name() string {
+	c := a.conn.Config()
+	return fmt.Sprintf("PostgreSQL, database %s at %s:%d", c.Database, c.Host, c.Port)
+}
+
 // Close ends the connection.
 func (a *AuditSource) Close() error { return a.conn.Close(context.Background()) }
 
