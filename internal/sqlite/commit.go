@@ -79,25 +79,22 @@ func (c *conn) insert(commit *ledger.Commit, w *datastorage.Write) error {
 	return c.insertEvents(commit.FirstIndex, w.Records)
 }
 
-// insertCommit inserts the row of a commit if the last row of the log is the one that the commit follows.
+// insertCommit stores the row of a commit if the last row of the log is the one that the commit follows. If not,
+// next_index is NULL, which the table refuses.
 const insertCommit = `INSERT INTO ledger_commits ` +
-	`(first_index, next_index, min_time, max_time, committed_at, root, range, entries) ` +
-	`SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 WHERE CASE WHEN ?1 = 0 THEN NOT EXISTS (SELECT 1 FROM ledger_commits) ` +
-	`ELSE (?1, ?9, ?10) = (SELECT next_index, first_index, root FROM ledger_commits ORDER BY first_index DESC LIMIT 1) END`
+	`(first_index, next_index, min_time, max_time, committed_at, root, range, entries) VALUES (?1, CASE ` +
+	`WHEN ?1 = 0 THEN CASE WHEN NOT EXISTS (SELECT 1 FROM ledger_commits) THEN ?2 END ` +
+	`WHEN (?1, ?9, ?10) = (SELECT next_index, first_index, root FROM ledger_commits ORDER BY first_index DESC LIMIT 1) ` +
+	`THEN ?2 END, ?3, ?4, ?5, ?6, ?7, ?8)`
 
 func (c *conn) insertCommit(commit *ledger.Commit) error {
-	result, err := c.exec(context.Background(), insertCommit,
+	_, err := c.exec(context.Background(), insertCommit,
 		commit.FirstIndex, commit.NextIndex, commit.MinTime.UnixMicro(), commit.MaxTime.UnixMicro(),
 		commit.CommittedAt.UnixMicro(), commit.Root[:], commit.Range, commit.Entries, commit.PrevFirst, commit.PrevRoot[:])
-	if err != nil {
-		return err
-	}
-	if n, err := result.RowsAffected(); err != nil {
-		return err
-	} else if n == 0 {
+	if isConstraint(err) {
 		return &contentError{ledger.ErrHeadMoved}
 	}
-	return nil
+	return err
 }
 
 func (c *conn) insertIDs(first int64, records []*datastorage.Record) error {
