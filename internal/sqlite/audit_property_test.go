@@ -28,7 +28,7 @@ var errCrash = errors.New("killed")
 
 func (c *crashes) store() *Store {
 	if c.open == nil {
-		s, err := open(filepath.Join(c.dir, FileName), Options{Readers: 1})
+		s, err := open(context.Background(), filepath.Join(c.dir, FileName), Options{Readers: 1})
 		if err != nil {
 			c.t.Fatal(err)
 		}

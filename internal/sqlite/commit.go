@@ -12,15 +12,15 @@ import (
 
 // Commit implements ingest.Store.
 func (s *Store) Commit(ctx context.Context, c *ledger.Commit, w *datastorage.Write) error {
-	return s.write(ctx, w, func(conn *conn) error { return conn.insert(c, w) })
+	return s.write(ctx, w, func(ctx context.Context, conn *conn) error { return conn.insert(ctx, c, w) })
 }
 
 // CommitLocked implements ingest.Store: the lock is SQLite's own write lock.
 func (s *Store) CommitLocked(
 	ctx context.Context, build func(ledger.Head) (*ledger.Commit, error), w *datastorage.Write,
 ) error {
-	return s.write(ctx, w, func(conn *conn) error {
-		head, err := conn.head(context.Background())
+	return s.write(ctx, w, func(ctx context.Context, conn *conn) error {
+		head, err := conn.head(ctx)
 		if err != nil {
 			return err
 		}
@@ -28,21 +28,25 @@ func (s *Store) CommitLocked(
 		if err != nil {
 			return &contentError{err}
 		}
-		return conn.insert(c, w)
+		return conn.insert(ctx, c, w)
 	})
 }
 
 // contentError carries an error that the caller gets as it is.
 type contentError struct{ error }
 
-// write runs insert in a transaction that holds the write lock from its beginning.
-func (s *Store) write(ctx context.Context, w *datastorage.Write, insert func(*conn) error) error {
+// write runs insert in a transaction that holds the write lock from its beginning. Until it holds it ctx can end the
+// wait; what comes then is short and is not interrupted.
+func (s *Store) write(
+	ctx context.Context, w *datastorage.Write, insert func(ctx context.Context, c *conn) error,
+) error {
 	var ids []int64
 	err := s.writer.use(ctx, func(c *conn) error {
 		return c.transaction(ctx, "BEGIN IMMEDIATE", func() error {
-			err := insert(c)
+			uninterrupted := context.WithoutCancel(ctx)
+			err := insert(uninterrupted, c)
 			if err == nil {
-				ids, err = c.insertNotifications(w.Notifications)
+				ids, err = c.insertNotifications(uninterrupted, w.Notifications)
 			}
 			if err == nil {
 				err = ctx.Err()
@@ -62,21 +66,21 @@ func (s *Store) write(ctx context.Context, w *datastorage.Write, insert func(*co
 	return nil
 }
 
-// insert stores a commit with its events. Once begun it is not cancelled.
-func (c *conn) insert(commit *ledger.Commit, w *datastorage.Write) error {
+// insert stores a commit with its events.
+func (c *conn) insert(ctx context.Context, commit *ledger.Commit, w *datastorage.Write) error {
 	if n := commit.NextIndex - commit.FirstIndex; n != int64(len(w.Records)) || n == 0 {
 		return &contentError{fmt.Errorf("a commit of %d entries cannot hold %d events", n, len(w.Records))}
 	}
-	if err := c.insertCommit(commit); err != nil {
+	if err := c.insertCommit(ctx, commit); err != nil {
 		return err
 	}
-	if err := c.insertIDs(commit.FirstIndex, w.Records); err != nil {
+	if err := c.insertIDs(ctx, commit.FirstIndex, w.Records); err != nil {
 		if isConstraint(err) {
 			return &contentError{ledger.ErrDuplicateID}
 		}
 		return err
 	}
-	return c.insertEvents(commit.FirstIndex, w.Records)
+	return c.insertEvents(ctx, commit.FirstIndex, w.Records)
 }
 
 // insertCommit stores the row of a commit if the last row of the log is the one that the commit follows. If not,
@@ -87,8 +91,8 @@ const insertCommit = `INSERT INTO ledger_commits ` +
 	`WHEN (?1, ?9, ?10) = (SELECT next_index, first_index, root FROM ledger_commits ORDER BY first_index DESC LIMIT 1) ` +
 	`THEN ?2 END, ?3, ?4, ?5, ?6, ?7, ?8)`
 
-func (c *conn) insertCommit(commit *ledger.Commit) error {
-	_, err := c.exec(context.Background(), insertCommit,
+func (c *conn) insertCommit(ctx context.Context, commit *ledger.Commit) error {
+	_, err := c.exec(ctx, insertCommit,
 		commit.FirstIndex, commit.NextIndex, commit.MinTime.UnixMicro(), commit.MaxTime.UnixMicro(),
 		commit.CommittedAt.UnixMicro(), commit.Root[:], commit.Range, commit.Entries, commit.PrevFirst, commit.PrevRoot[:])
 	if isConstraint(err) {
@@ -97,8 +101,8 @@ func (c *conn) insertCommit(commit *ledger.Commit) error {
 	return err
 }
 
-func (c *conn) insertIDs(first int64, records []*datastorage.Record) error {
-	return c.rows(idsInsert, len(records), func(args []driver.NamedValue, i int) {
+func (c *conn) insertIDs(ctx context.Context, first int64, records []*datastorage.Record) error {
+	return c.rows(ctx, idsInsert, len(records), func(args []driver.NamedValue, i int) {
 		r := records[i]
 		args[0].Value = r.ID[:]
 		args[1].Value = first + int64(i)
@@ -106,8 +110,8 @@ func (c *conn) insertIDs(first int64, records []*datastorage.Record) error {
 	})
 }
 
-func (c *conn) insertEvents(first int64, records []*datastorage.Record) error {
-	return c.rows(eventsInsert, len(records), func(args []driver.NamedValue, i int) {
+func (c *conn) insertEvents(ctx context.Context, first int64, records []*datastorage.Record) error {
+	return c.rows(ctx, eventsInsert, len(records), func(args []driver.NamedValue, i int) {
 		r := records[i]
 		args[0].Value = first + int64(i)
 		args[1].Value = r.Time.UnixMicro()
@@ -146,10 +150,10 @@ const insertNotification = `INSERT INTO notifications (remediation_id, notificat
 	`VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 // insertNotifications returns the ids of the records.
-func (c *conn) insertNotifications(notifications []*datastorage.Notification) ([]int64, error) {
+func (c *conn) insertNotifications(ctx context.Context, notifications []*datastorage.Notification) ([]int64, error) {
 	ids := make([]int64, len(notifications))
 	for i, n := range notifications {
-		result, err := c.exec(context.Background(), insertNotification,
+		result, err := c.exec(ctx, insertNotification,
 			n.RemediationID, n.NotificationID, n.Recipient, n.Channel, n.MessageSummary, n.Status, n.SentAt.UnixMicro(),
 			optional(n.DeliveryStatus), optional(n.ErrorMessage), int64(n.EscalationLevel),
 			n.CreatedAt.UnixMicro(), n.UpdatedAt.UnixMicro(), n.EventID[:])

@@ -149,7 +149,7 @@ func (c *conn) transaction(ctx context.Context, begin string, f func() error) (e
 	ended := false
 	defer func() {
 		if !ended {
-			c.rollback()
+			c.rollback(context.WithoutCancel(ctx))
 		}
 	}()
 	if _, err := c.exec(ctx, begin); err != nil {
@@ -166,8 +166,8 @@ func (c *conn) transaction(ctx context.Context, begin string, f func() error) (e
 	return nil
 }
 
-func (c *conn) rollback() {
-	_, err := c.exec(context.Background(), "ROLLBACK")
+func (c *conn) rollback(ctx context.Context) {
+	_, err := c.exec(ctx, "ROLLBACK")
 	if err != nil && !isPlainError(err) {
 		_ = c.close()
 	}

@@ -164,10 +164,12 @@ func commitToFailingDisk(dir string) (err error) {
 		return err
 	}
 	if !errors.Is(failed, ledger.ErrOutcomeUnknown) {
-		return fmt.Errorf("a COMMIT that the disk refuses: error %v, want ErrOutcomeUnknown", failed)
+		return fmt.Errorf("a COMMIT that the disk refuses does not give ErrOutcomeUnknown: %w", failed)
 	}
-	if found, err := s.CommitAt(ctx, c.FirstIndex); err != nil || found != nil {
-		return fmt.Errorf("the failed commit is seen: %v, %v", found, err)
+	if found, err := s.CommitAt(ctx, c.FirstIndex); err != nil {
+		return err
+	} else if found != nil {
+		return errors.New("the failed commit is seen")
 	}
 	if err := s.Commit(ctx, c, w); err != nil {
 		return fmt.Errorf("the same commit once the disk works: %w", err)

@@ -32,7 +32,7 @@ func newBulkInsert(sizes []int, table, columns string) *bulkInsert {
 }
 
 // rows inserts n rows, as many as it can with each statement. fill sets the arguments of one row.
-func (c *conn) rows(b *bulkInsert, n int, fill func(args []driver.NamedValue, row int)) error {
+func (c *conn) rows(ctx context.Context, b *bulkInsert, n int, fill func(args []driver.NamedValue, row int)) error {
 	done := 0
 	for i, size := range b.sizes {
 		for n-done >= size {
@@ -40,7 +40,7 @@ func (c *conn) rows(b *bulkInsert, n int, fill func(args []driver.NamedValue, ro
 			for k := range size {
 				fill(args[k*b.columns:(k+1)*b.columns], done+k)
 			}
-			if _, err := c.run(context.Background(), b.texts[i], args); err != nil {
+			if _, err := c.run(ctx, b.texts[i], args); err != nil {
 				return err
 			}
 			done += size

@@ -33,10 +33,11 @@ func (s *Store) PutSetting(ctx context.Context, name string, value []byte) (stor
 	}
 	err = s.writer.use(ctx, func(c *conn) error {
 		return c.transaction(ctx, "BEGIN IMMEDIATE", func() error {
-			_, err := c.exec(context.Background(),
+			uninterrupted := context.WithoutCancel(ctx)
+			_, err := c.exec(uninterrupted,
 				`INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING`, name, value)
 			if err == nil {
-				stored, _, err = c.setting(context.Background(), name)
+				stored, _, err = c.setting(uninterrupted, name)
 			}
 			return err
 		})

@@ -83,7 +83,7 @@ func Open(ctx context.Context, dir string, opts Options) (*Store, error) {
 	if err := migrate(ctx, path); err != nil {
 		return nil, err
 	}
-	return open(path, opts)
+	return open(ctx, path, opts)
 }
 
 // createFile makes sure that the file exists with its permissions: SQLite gives those to the files beside it too.
@@ -95,7 +95,7 @@ func createFile(path string) error {
 	return f.Close()
 }
 
-func open(path string, opts Options) (*Store, error) {
+func open(ctx context.Context, path string, opts Options) (*Store, error) {
 	s := &Store{
 		readers: newPool(opts.Readers, readerDSN(path)),
 		lookups: newPool(lookups, readerDSN(path)),
@@ -104,7 +104,7 @@ func open(path string, opts Options) (*Store, error) {
 	}
 	// Whatever keeps the file from being used is said now.
 	for _, p := range []*pool{s.writer, s.lookups, s.readers} {
-		if err := p.use(context.Background(), func(*conn) error { return nil }); err != nil {
+		if err := p.use(ctx, func(*conn) error { return nil }); err != nil {
 			return nil, errors.Join(fmt.Errorf("open the database: %w", err), s.Close())
 		}
 	}
