@@ -199,8 +199,8 @@ func BenchmarkUnnest(b *testing.B) {
 	}
 }
 
-// BenchmarkCorrelation reads the 20 events of a correlation_id among 60 000 in six months.
-func BenchmarkCorrelation(b *testing.B) {
+// BenchmarkQuery reads the 20 events of a correlation_id, and pages of 50, among 60 000 events in six months.
+func BenchmarkQuery(b *testing.B) {
 	x := newBench(b)
 	fill(b, x.store, 10_000)
 	conn := connect(b, x.url)
@@ -209,6 +209,8 @@ func BenchmarkCorrelation(b *testing.B) {
 	for name, q := range map[string]datastorage.EventQuery{
 		"page":   {CorrelationID: correlation, Limit: 50},
 		"recent": {Limit: 50, Count: datastorage.CountNone},
+		"filter": {Category: "gateway", Outcome: "success", EventType: "workflow.step.done", Limit: 50, Count: datastorage.CountNone},
+		"prefix": {EventType: "workflow", EventTypePrefix: true, Limit: 50, Count: datastorage.CountNone},
 	} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {

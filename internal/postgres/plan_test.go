@@ -122,6 +122,8 @@ func TestPlans(t *testing.T) {
 	recent := datastorage.EventQuery{Limit: 50}
 	behind := datastorage.EventQuery{Limit: 50, Size: 9000, After: &datastorage.Position{Time: march, ID: uuid.Max}}
 	ofType := datastorage.EventQuery{EventType: "execution.completed", Limit: 50}
+	ofPrefix := datastorage.EventQuery{EventType: "o", EventTypePrefix: true, Limit: 50}
+	ofCategory := datastorage.EventQuery{Category: "gateway", Outcome: "success", Limit: 50}
 	within := datastorage.EventQuery{Since: march, Until: march.AddDate(0, 0, 3), Limit: 50, Ascending: true}
 
 	tests := map[string]struct {
@@ -137,7 +139,9 @@ func TestPlans(t *testing.T) {
 		"page by cursor":   {eventsql.Page(eventsql.PostgreSQL, &behind), planned(&behind), "pkey", planPartition, 1},
 		"page by type":     {eventsql.Page(eventsql.PostgreSQL, &ofType), planned(&ofType), "event_type_event_timestamp", "events_2024_06", 1},
 		"page of a time":   {eventsql.Page(eventsql.PostgreSQL, &within), planned(&within), "pkey", planPartition, 1},
-		"count of a time":  {eventsql.Count(eventsql.PostgreSQL, &within), planned(&within), "pkey", planPartition, 0},
+		"count of a time":  {eventsql.Count(eventsql.PostgreSQL, &within), countPlanned(&within), "pkey", planPartition, 0},
+		"page by prefix":   {eventsql.Page(eventsql.PostgreSQL, &ofPrefix), planned(&ofPrefix), "pkey", "events_2024_06", 1},
+		"page by category": {eventsql.Page(eventsql.PostgreSQL, &ofCategory), planned(&ofCategory), "pkey", "events_2024_06", 1},
 		"event":            {eventsql.Statement{SQL: selectEvent, Args: []any{id}}, false, "pkey", planPartition, 0},
 		"head":             {eventsql.Statement{SQL: selectHead}, false, "ledger_commits_pkey", "", 0},
 	}
