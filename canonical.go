@@ -89,7 +89,7 @@ func checkNumber(n []byte) string {
 }
 
 func checkString(quoted []byte) string {
-	if hasNUL(quoted) {
+	if bytes.IndexByte(quoted, '\\') >= 0 && hasNUL(quoted) {
 		return "must not contain U+0000"
 	}
 	return ""

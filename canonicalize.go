@@ -165,7 +165,7 @@ func (c *canonicalizer) closes(closing byte) bool {
 func (c *canonicalizer) text() {
 	end := stringEnd(c.src, c.at)
 	quoted := c.src[c.at:end]
-	if bytes.IndexByte(quoted, '\\') < 0 {
+	if hasShortEscapes(quoted) {
 		c.copy(len(quoted))
 		return
 	}
@@ -177,6 +177,23 @@ func (c *canonicalizer) text() {
 	}
 	if err != nil {
 		c.fail("is not valid JSON")
+	}
+}
+
+// hasShortEscapes reports whether a quoted string has no escapes but those of two characters that RFC 8785 asks for: it
+// is canonical then.
+func hasShortEscapes(quoted []byte) bool {
+	for i := 0; ; i += 2 {
+		n := bytes.IndexByte(quoted[i:], '\\')
+		if n < 0 {
+			return true
+		}
+		i += n
+		switch quoted[i+1] {
+		case '"', '\\', 'b', 'f', 'n', 'r', 't':
+		default:
+			return false
+		}
 	}
 }
 

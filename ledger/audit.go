@@ -23,8 +23,13 @@ type AuditOptions struct {
 	Progress func(AuditProgress)
 }
 
-// AuditProgress says how far an audit is: the events of which the rows are checked, out of those in the log.
-type AuditProgress struct{ Done, Size int64 }
+// AuditProgress says how far an audit is.
+type AuditProgress struct {
+	// Stage is the table whose rows are being compared: events, event_ids or notifications.
+	Stage string
+	// Done is how many events of the log have been compared with their rows, out of Size.
+	Done, Size int64
+}
 
 // AuditResult is what an audit found.
 type AuditResult struct {
@@ -134,14 +139,20 @@ func (a *auditor) run(ctx context.Context) (err error) {
 		return err
 	}
 	a.lost.settle(&a.faults)
+	a.report("event_ids")
 	if err := a.eventIDs(ctx); err != nil {
 		return err
 	}
+	a.report("notifications")
 	if err := a.notificationRecords(ctx); err != nil {
 		return err
 	}
 	a.anchors.finish(a.tree.size, &a.faults)
 	return nil
+}
+
+func (a *auditor) report(stage string) {
+	a.progress(AuditProgress{Stage: stage, Done: a.tree.size, Size: max(a.size, a.tree.size)})
 }
 
 // log checks every commit and the rows of its events.
@@ -170,7 +181,7 @@ func (a *auditor) log(ctx context.Context) error {
 		if err := a.rows(ctx); err != nil {
 			return err
 		}
-		a.progress(AuditProgress{Done: a.tree.size, Size: max(a.size, a.tree.size)})
+		a.report("events")
 		last := commits[len(commits)-1].FirstIndex
 		if last == math.MaxInt64 {
 			return nil

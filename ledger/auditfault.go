@@ -23,7 +23,7 @@ const (
 	MissingRow FaultKind = "missing row"
 	// RowWithoutEntry: a row of an event that was never committed to the log.
 	RowWithoutEntry FaultKind = "row without entry"
-	// DuplicateRow: one more row for a log_index that has its row.
+	// DuplicateRow: one more row for a log_index that has its row, in events or in event_ids.
 	DuplicateRow FaultKind = "duplicate row"
 	// WrongPosition: the unaltered row of another log_index.
 	WrongPosition FaultKind = "wrong position"

@@ -205,6 +205,8 @@ func (a *auditor) closeLook(ctx context.Context, group []int64) error {
 				a.ids.orphans = append(a.ids.orphans, idRow{id, r.LogIndex, r.Time})
 			}
 		case e == nil:
+		case e.seen:
+			a.faults.add(DuplicateRow, "", e.index, id, "event_ids holds the event more than once")
 		case r.LogIndex != e.index:
 			e.seen, a.ids.named[id] = true, true
 			a.faults.add(AlteredEventID, "log_index", e.index, id, "event_ids says that the event stands at log_index %d", r.LogIndex)

@@ -20,6 +20,7 @@ func (a *auditor) rows(ctx context.Context) error {
 		if err := a.src.Events(ctx, w.next, a.window[n-1].next, w.row); err != nil {
 			return err
 		}
+		w.flush()
 		w.upTo(a.window[n-1].next)
 		w.closeSegment()
 		a.window = a.window[n:]
@@ -34,6 +35,11 @@ type rowWalk struct {
 	times    segmentTimes
 	next     int64 // the log_index whose row is due
 	placed   bool  // whether the row of next-1 was the right one
+	// pending are the altered columns of that row: one more row with its log_index may be the real one.
+	pending []string
+	// They belong to the entry last, lastID; the row says that it is lastRowID.
+	last              int64
+	lastID, lastRowID uuid.UUID
 }
 
 // entry returns the entry of a log_index in the first segment.
@@ -77,6 +83,7 @@ func (w *rowWalk) row(r *EventRow) error {
 		w.duplicate(r)
 		return nil
 	}
+	w.flush()
 	w.upTo(r.LogIndex)
 	w.enter(r.LogIndex)
 	w.next++
@@ -92,15 +99,30 @@ func (w *rowWalk) row(r *EventRow) error {
 	return nil
 }
 
-// duplicate judges a further row of the log_index before next.
+// duplicate judges a further row of the log_index before next: the real one is the one that fits the entry best.
 func (w *rowWalk) duplicate(r *EventRow) {
-	index, id := r.LogIndex, r.id()
-	if entryID, commitment := w.entry(index); !w.placed && w.digest.commitment(r.Salt, r.Body) == commitment {
+	index, other := r.LogIndex, r.id()
+	id, commitment := w.entry(index)
+	fits := w.digest.commitment(r.Salt, r.Body) == commitment
+	switch {
+	case fits && !w.placed:
 		w.placed = true
-		id = w.lost.withdraw(index)
-		w.authentic(r, entryID)
+		other = w.lost.withdraw(index)
+		w.authentic(r, id)
+	case fits && len(w.pending) > 0 && other == id:
+		other = w.lastRowID
+		w.pending = w.pending[:0]
+		w.columns(r, id)
 	}
-	w.faults.add(DuplicateRow, "", index, id, "there is more than one row with this log_index; this one has no entry of its own")
+	w.faults.add(DuplicateRow, "", index, other, "there is more than one row with this log_index; this one has no entry of its own")
+}
+
+// flush names the columns that are pending.
+func (w *rowWalk) flush() {
+	for _, column := range w.pending {
+		w.faults.add(AlteredColumn, column, w.last, w.lastID, "the column %s differs from the body, which is as it was committed", column)
+	}
+	w.pending = w.pending[:0]
 }
 
 // authentic checks a row whose salt and body are those that were committed.
@@ -141,7 +163,8 @@ func (w *rowWalk) columns(r *EventRow, id uuid.UUID) {
 }
 
 func (w *rowWalk) altered(r *EventRow, id uuid.UUID, column string) {
-	w.faults.add(AlteredColumn, column, r.LogIndex, id, "the column %s differs from the body, which is as it was committed", column)
+	w.pending = append(w.pending, column)
+	w.last, w.lastID, w.lastRowID = r.LogIndex, id, r.id()
 }
 
 // strayBatch is how many rows outside the log are held at once.

@@ -41,6 +41,7 @@ func (a *app) commands() []grouped {
 		{groupServe, newMigrateCommand},
 		{groupData, newImportCommand},
 		{groupData, newDeadLettersCommand},
+		{groupAudit, newVerifyCommand},
 		{groupTools, newBenchCommand},
 		{groupTools, newConfigCommand},
 		{groupTools, newTokenCommand},

@@ -39,33 +39,40 @@ func one(kind ledger.FaultKind, part string, index int64) []fault {
 func Run(t *testing.T, open func(t testing.TB) *Target) {
 	t.Run("Clean", func(t *testing.T) {
 		t.Parallel()
-		clean(t, newFixture(t, open(t)))
-	})
-	t.Run("Empty", func(t *testing.T) {
-		t.Parallel()
 		f := &fixture{Target: open(t)}
 		if r := f.audit(t); r.FaultCount != 0 || r.Size != 0 || r.Root != ledger.EmptyRoot || !r.MinTime.IsZero() {
 			t.Errorf("an empty log: %+v", r)
 		}
+		f.fill(t)
+		clean(t, f)
 	})
-	for _, group := range [][]damage{bodies(), columns(), rows(), ids(), commits(), anchored(), notifications()} {
-		for _, d := range group {
-			t.Run(d.name, func(t *testing.T) {
-				t.Parallel()
-				target := open(t)
-				if d.twins && !target.Twins {
-					return
+	for name, group := range map[string][]damage{
+		"Body": bodies(), "Column": columns(), "Row": rows(), "ID": ids(), "Commit": commits(), "Anchor": anchored(), "Notification": notifications(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := &fixture{Target: open(t)}
+			for _, d := range group {
+				if !d.twins || f.Twins {
+					t.Run(d.name, func(t *testing.T) { f.try(t, d) })
 				}
-				f := newFixture(t, target)
-				receipts := f.receipts
-				d.do(t, f)
-				if !d.anchors {
-					receipts = nil
-				}
-				compare(t, f.audit(t, receipts...), d.want)
-			})
-		}
+			}
+		})
 	}
+}
+
+// try damages a new log.
+func (f *fixture) try(t *testing.T, d damage) {
+	for _, table := range []string{"events", "event_ids", "ledger_commits", "notifications"} {
+		f.Exec(t, "DELETE FROM "+table)
+	}
+	f.fill(t)
+	receipts := f.receipts
+	d.do(t, f)
+	if !d.anchors {
+		receipts = nil
+	}
+	compare(t, f.audit(t, receipts...), d.want)
 }
 
 func clean(t *testing.T, f *fixture) {
@@ -131,7 +138,7 @@ func columns() []damage {
 	var damages []damage
 	set := func(column, value string, index int64) {
 		damages = append(damages, damage{
-			name: "Column/" + column + "=" + value,
+			name: "" + column + "=" + value,
 			do: func(t testing.TB, f *fixture) {
 				f.exec(t, 1, `UPDATE events SET %s = %s WHERE log_index = %d`, column, value, index)
 			},
@@ -152,7 +159,7 @@ func columns() []damage {
 	set("parent_event_id", "event_id", bare)
 	set("event_id", "parent_event_id", whole)
 	return append(damages, damage{
-		name: "Column/event_timestamp",
+		name: "event_timestamp",
 		do: func(t testing.TB, f *fixture) {
 			f.exec(t, 1, `UPDATE events SET event_timestamp = %s WHERE log_index = %d`, f.Time(f.records[whole].Time.UnixMicro()+1), whole)
 		},
@@ -178,33 +185,33 @@ func move(t testing.TB, f *fixture, from, to int64) {
 
 func rows() []damage {
 	return []damage{
-		{name: "Row/Deleted", do: func(t testing.TB, f *fixture) {
+		{name: "Deleted", do: func(t testing.TB, f *fixture) {
 			f.exec(t, 1, `DELETE FROM events WHERE log_index = %d`, whole)
 		}, want: one(ledger.MissingRow, "", whole)},
-		{name: "Row/AllDeleted", do: func(t testing.TB, f *fixture) {
+		{name: "AllDeleted", do: func(t testing.TB, f *fixture) {
 			f.exec(t, size, `DELETE FROM events`)
 		}, want: everyIndex(ledger.MissingRow)},
-		{name: "Row/Swapped", do: func(t testing.TB, f *fixture) {
+		{name: "Swapped", do: func(t testing.TB, f *fixture) {
 			move(t, f, whole, 1000)
 			move(t, f, 2, whole)
 			move(t, f, 1000, 2)
 		}, want: []fault{{ledger.WrongPosition, "", 2}, {ledger.WrongPosition, "", whole}}},
-		{name: "Row/BodiesSwapped", do: func(t testing.TB, f *fixture) {
+		{name: "BodiesSwapped", do: func(t testing.TB, f *fixture) {
 			for _, p := range [][2]int{{2, whole}, {whole, 2}} {
 				r := f.records[p[1]]
 				f.exec(t, 1, `UPDATE events SET salt = %s, body = '%s' WHERE log_index = %d`, f.Blob(r.Salt[:]), r.Body, p[0])
 			}
 		}, want: []fault{{ledger.WrongPosition, "", 2}, {ledger.WrongPosition, "", whole}}},
-		{name: "Row/MovedBehindTheEnd", do: func(t testing.TB, f *fixture) { move(t, f, whole, size) }, want: one(ledger.WrongPosition, "", size)},
-		{name: "Row/MovedBeforeTheBeginning", do: func(t testing.TB, f *fixture) { move(t, f, whole, -3) }, want: one(ledger.WrongPosition, "", -3)},
-		{name: "Row/Foreign", do: func(t testing.TB, f *fixture) { insertCopy(t, f, whole, size) }, want: one(ledger.RowWithoutEntry, "", size)},
-		{name: "Row/ForeignInPlace", do: func(t testing.TB, f *fixture) {
+		{name: "MovedBehindTheEnd", do: func(t testing.TB, f *fixture) { move(t, f, whole, size) }, want: one(ledger.WrongPosition, "", size)},
+		{name: "MovedBeforeTheBeginning", do: func(t testing.TB, f *fixture) { move(t, f, whole, -3) }, want: one(ledger.WrongPosition, "", -3)},
+		{name: "Foreign", do: func(t testing.TB, f *fixture) { insertCopy(t, f, whole, size) }, want: one(ledger.RowWithoutEntry, "", size)},
+		{name: "ForeignInPlace", do: func(t testing.TB, f *fixture) {
 			move(t, f, 2, 1000)
 			insertCopy(t, f, whole, 2)
 			f.exec(t, 1, `UPDATE events SET salt = %s WHERE log_index = 2`, f.Blob(make([]byte, 16)))
 		}, want: []fault{{ledger.RowWithoutEntry, "", 2}, {ledger.WrongPosition, "", 1000}}},
-		{name: "Row/Twice", twins: true, do: func(t testing.TB, f *fixture) { insertCopy(t, f, whole, whole) }, want: one(ledger.DuplicateRow, "", whole)},
-		{name: "Row/TwiceAndAltered", twins: true, do: func(t testing.TB, f *fixture) {
+		{name: "Twice", twins: true, do: func(t testing.TB, f *fixture) { insertCopy(t, f, whole, whole) }, want: one(ledger.DuplicateRow, "", whole)},
+		{name: "TwiceAndAltered", twins: true, do: func(t testing.TB, f *fixture) {
 			insertCopy(t, f, 2, whole)
 		}, want: one(ledger.DuplicateRow, "", whole)},
 	}
@@ -220,26 +227,26 @@ func everyIndex(kind ledger.FaultKind) (faults []fault) {
 func ids() []damage {
 	where := func(f *fixture) string { return "WHERE event_id = " + f.ID(ID(whole)) }
 	return []damage{
-		{name: "ID/Deleted", do: func(t testing.TB, f *fixture) { f.exec(t, 1, `DELETE FROM event_ids %s`, where(f)) }, want: one(ledger.MissingEventID, "", whole)},
-		{name: "ID/AllDeleted", do: func(t testing.TB, f *fixture) { f.exec(t, size, `DELETE FROM event_ids`) }, want: everyIndex(ledger.MissingEventID)},
-		{name: "ID/LogIndex", do: func(t testing.TB, f *fixture) { f.exec(t, 1, `UPDATE event_ids SET log_index = 3 %s`, where(f)) }, want: one(ledger.AlteredEventID, "log_index", whole)},
-		{name: "ID/LogIndexBehindTheEnd", do: func(t testing.TB, f *fixture) {
+		{name: "Deleted", do: func(t testing.TB, f *fixture) { f.exec(t, 1, `DELETE FROM event_ids %s`, where(f)) }, want: one(ledger.MissingEventID, "", whole)},
+		{name: "AllDeleted", do: func(t testing.TB, f *fixture) { f.exec(t, size, `DELETE FROM event_ids`) }, want: everyIndex(ledger.MissingEventID)},
+		{name: "LogIndex", do: func(t testing.TB, f *fixture) { f.exec(t, 1, `UPDATE event_ids SET log_index = 3 %s`, where(f)) }, want: one(ledger.AlteredEventID, "log_index", whole)},
+		{name: "LogIndexBehindTheEnd", do: func(t testing.TB, f *fixture) {
 			f.exec(t, 1, `UPDATE event_ids SET log_index = 100 %s`, where(f))
 		}, want: one(ledger.AlteredEventID, "log_index", whole)},
-		{name: "ID/LogIndexNegative", do: func(t testing.TB, f *fixture) {
+		{name: "LogIndexNegative", do: func(t testing.TB, f *fixture) {
 			f.exec(t, 1, `UPDATE event_ids SET log_index = -1 %s`, where(f))
 		}, want: one(ledger.AlteredEventID, "log_index", whole)},
-		{name: "ID/Swapped", do: func(t testing.TB, f *fixture) {
+		{name: "Swapped", do: func(t testing.TB, f *fixture) {
 			f.exec(t, 1, `UPDATE event_ids SET log_index = 3 %s`, where(f))
 			f.exec(t, 1, `UPDATE event_ids SET log_index = %d WHERE event_id = %s`, whole, f.ID(ID(3)))
 		}, want: []fault{{ledger.AlteredEventID, "log_index", 3}, {ledger.AlteredEventID, "log_index", whole}}},
-		{name: "ID/Timestamp", do: func(t testing.TB, f *fixture) {
+		{name: "Timestamp", do: func(t testing.TB, f *fixture) {
 			f.exec(t, 1, `UPDATE event_ids SET event_timestamp = %s %s`, f.Time(start.UnixMicro()), where(f))
 		}, want: one(ledger.AlteredEventID, "event_timestamp", whole)},
-		{name: "ID/Foreign", do: func(t testing.TB, f *fixture) {
+		{name: "Foreign", do: func(t testing.TB, f *fixture) {
 			f.exec(t, 1, `INSERT INTO event_ids (event_id, log_index, event_timestamp) SELECT %s, log_index, event_timestamp FROM event_ids %s`, f.ID(ID(1000)), where(f))
 		}, want: one(ledger.EventIDWithoutEntry, "", whole)},
-		{name: "ID/ForeignBehindTheEnd", do: func(t testing.TB, f *fixture) {
+		{name: "ForeignBehindTheEnd", do: func(t testing.TB, f *fixture) {
 			f.exec(t, 1, `INSERT INTO event_ids (event_id, log_index, event_timestamp) SELECT %s, 100, event_timestamp FROM event_ids %s`, f.ID(ID(1000)), where(f))
 		}, want: one(ledger.EventIDWithoutEntry, "", 100)},
 	}
@@ -247,7 +254,7 @@ func ids() []damage {
 
 // edit returns a damage of the commit of the log_indexes 4 to 8.
 func edit(name, part string, index int64, set func(f *fixture, c *ledger.Commit) string) damage {
-	return damage{name: "Commit/" + name, do: func(t testing.TB, f *fixture) {
+	return damage{name: name, do: func(t testing.TB, f *fixture) {
 		f.exec(t, 1, `UPDATE ledger_commits SET %s WHERE first_index = 4`, set(f, f.commits[2]))
 	}, want: one(ledger.CommitEdited, part, index)}
 }
@@ -260,7 +267,7 @@ func flip(b []byte, at int) []byte {
 
 func commits() []damage {
 	drop := func(name string, first int, want []fault) damage {
-		return damage{name: "Commit/" + name, do: func(t testing.TB, f *fixture) {
+		return damage{name: name, do: func(t testing.TB, f *fixture) {
 			f.exec(t, 1, `DELETE FROM ledger_commits WHERE first_index = %d`, first)
 		}, want: want}
 	}
@@ -287,18 +294,18 @@ func commits() []damage {
 		edit("MaxTime", "max_time", 4, func(f *fixture, c *ledger.Commit) string { return "max_time = " + f.Time(c.MaxTime.UnixMicro()-1) }),
 		edit("NextIndex", "next_index", 4, func(*fixture, *ledger.Commit) string { return "next_index = 10" }),
 		edit("FirstIndex", "first_index", 4, func(*fixture, *ledger.Commit) string { return "first_index = 5" }),
-		{name: "Commit/LastNextIndex", do: func(t testing.TB, f *fixture) {
+		{name: "LastNextIndex", do: func(t testing.TB, f *fixture) {
 			f.exec(t, 1, `UPDATE ledger_commits SET next_index = 100 WHERE first_index = 10`)
 		}, want: one(ledger.CommitEdited, "next_index", 10)},
-		{name: "Commit/RootAndRange", do: func(t testing.TB, f *fixture) {
+		{name: "RootAndRange", do: func(t testing.TB, f *fixture) {
 			c := f.commits[1]
 			f.exec(t, 1, `UPDATE ledger_commits SET root = %s, range = %s WHERE first_index = 4`, f.Blob(c.Root[:]), f.Blob(c.Range))
 		}, want: one(ledger.RootMismatch, "", 4)},
-		{name: "Commit/EntriesWithoutRows", do: func(t testing.TB, f *fixture) {
+		{name: "EntriesWithoutRows", do: func(t testing.TB, f *fixture) {
 			f.exec(t, 1, `UPDATE ledger_commits SET entries = %s WHERE first_index = 4`, f.Blob(flip(f.commits[2].Entries, 40)))
 			f.exec(t, 1, `DELETE FROM events WHERE log_index = 6`)
 		}, want: []fault{{ledger.RootMismatch, "", 4}, {ledger.AlteredBody, "", 4}, {ledger.MissingRow, "", 6}}},
-		{name: "Commit/Foreign", do: func(t testing.TB, f *fixture) {
+		{name: "Foreign", do: func(t testing.TB, f *fixture) {
 			f.exec(t, 1, `INSERT INTO ledger_commits (first_index, next_index, entries, range, root, min_time, max_time, committed_at) `+
 				`SELECT 6, next_index, entries, range, root, min_time, max_time, committed_at FROM ledger_commits WHERE first_index = 4`)
 		}, want: one(ledger.CommitEdited, "first_index", 6)},
@@ -346,7 +353,7 @@ func wipe(t testing.TB, f *fixture, first int64) {
 func notifications() []damage {
 	var damages []damage
 	set := func(field, value string) {
-		damages = append(damages, damage{name: "Notification/" + field, do: func(t testing.TB, f *fixture) {
+		damages = append(damages, damage{name: "" + field, do: func(t testing.TB, f *fixture) {
 			f.exec(t, 1, `UPDATE notifications SET %s = %s WHERE event_id = %s`, field, value, f.ID(f.records[size-1].ID))
 		}, want: one(ledger.AlteredNotification, field, size-1)})
 	}
@@ -355,13 +362,13 @@ func notifications() []damage {
 	}
 	set("escalation_level", "escalation_level + 1")
 	return append(damages,
-		damage{name: "Notification/sent_at", do: func(t testing.TB, f *fixture) {
+		damage{name: "sent_at", do: func(t testing.TB, f *fixture) {
 			f.exec(t, 1, `UPDATE notifications SET sent_at = %s WHERE notification_id = 'n-11'`, f.Time(start.UnixMicro()))
 		}, want: one(ledger.AlteredNotification, "sent_at", size-1)},
-		damage{name: "Notification/event_id", do: func(t testing.TB, f *fixture) {
+		damage{name: "event_id", do: func(t testing.TB, f *fixture) {
 			f.exec(t, 1, `UPDATE notifications SET event_id = %s WHERE notification_id = 'n-11'`, f.ID(ID(2)))
 		}, want: one(ledger.AlteredNotification, "event_id", 2)},
-		damage{name: "Notification/Foreign", do: func(t testing.TB, f *fixture) {
+		damage{name: "Foreign", do: func(t testing.TB, f *fixture) {
 			f.exec(t, 1, `UPDATE notifications SET event_id = %s WHERE notification_id = 'n-11'`, f.ID(uuid.MustParse("01890a5d-ac96-774b-bcce-b302099affff")))
 		}, want: one(ledger.NotificationWithoutEvent, "", -1)})
 }

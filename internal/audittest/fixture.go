@@ -60,14 +60,14 @@ const (
 
 var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-func newFixture(t testing.TB, target *Target) *fixture {
+// fill stores the log in the empty store.
+func (f *fixture) fill(t testing.TB) {
 	t.Helper()
-	f := &fixture{Target: target}
+	f.records = nil
 	for i := range size {
 		f.records = append(f.records, Record(i))
 	}
 	f.store(t, f.records)
-	return f
 }
 
 // store commits records to the empty store.

@@ -20,8 +20,8 @@ const logSize = `(SELECT next_index FROM ledger_commits ORDER BY first_index DES
 func Page(d Dialect, q *datastorage.EventQuery) Statement {
 	b := newBuilder(d)
 	if d == SQLite {
-		b.write("WITH page AS MATERIALIZED (SELECT log_index, event_id, event_timestamp, body")
-		b.page(q)
+		b.write("WITH page AS MATERIALIZED (")
+		b.sqlitePage(q)
 		b.write(") SELECT head.size, page.log_index, page.event_id, page.event_timestamp, page.body FROM (SELECT ", logSize,
 			" AS size) AS head LEFT JOIN page ON true")
 		return b.statement()
@@ -32,6 +32,20 @@ func Page(d Dialect, q *datastorage.EventQuery) Statement {
 	b.write(") AS page ON true")
 	b.order("page.event_timestamp", "page.event_id", q.Ascending)
 	return b.statement()
+}
+
+// sqlitePage selects the rows of a page. A prefix matches several runs of the index, so its matches are sorted: by what
+// the index holds, and only those of the page are then read from the table.
+func (b *builder) sqlitePage(q *datastorage.EventQuery) {
+	if !q.EventTypePrefix || indexFor(q) != "events_by_type" {
+		b.write("SELECT log_index, event_id, event_timestamp, body")
+		b.page(q)
+		return
+	}
+	b.write("SELECT hit.log_index, hit.event_id, hit.event_timestamp, events.body " +
+		"FROM (SELECT log_index, event_id, event_timestamp")
+	b.page(q)
+	b.write(") AS hit CROSS JOIN events ON events.log_index = hit.log_index")
 }
 
 func (b *builder) page(q *datastorage.EventQuery) {

@@ -27,12 +27,13 @@ func TestPage(t *testing.T) {
 	micros := since.UnixMicro()
 	got := Page(SQLite, &query)
 	want := Statement{
-		SQL: `WITH page AS MATERIALIZED (SELECT log_index, event_id, event_timestamp, body ` +
-			`FROM events INDEXED BY events_by_type ` +
+		SQL: `WITH page AS MATERIALIZED (SELECT hit.log_index, hit.event_id, hit.event_timestamp, events.body ` +
+			`FROM (SELECT log_index, event_id, event_timestamp FROM events INDEXED BY events_by_type ` +
 			`WHERE event_type >= ? AND event_type < ? AND event_outcome = ? AND parent_event_id = ? ` +
 			`AND event_timestamp >= ? AND +event_timestamp <= ? AND log_index < ? ` +
 			`AND (instr(body, ?) > 0 OR instr(body, ?) > 0) AND body -> ? IN (?, ?) ` +
 			`AND (event_timestamp, event_id) < (?, ?) ORDER BY event_timestamp DESC, event_id DESC LIMIT ?) ` +
+			`AS hit CROSS JOIN events ON events.log_index = hit.log_index) ` +
 			`SELECT head.size, page.log_index, page.event_id, page.event_timestamp, page.body FROM ` +
 			`(SELECT (SELECT next_index FROM ledger_commits ORDER BY first_index DESC LIMIT 1) AS size) AS head ` +
 			`LEFT JOIN page ON true`,

@@ -57,18 +57,19 @@ func (s *Server) adapt(pattern string, needs auth.Role, h handler) http.Handler 
 		c := &call{Request: r, w: w, id: requestID(r), client: clientAddress(r)}
 		w.Header().Set("X-Request-ID", c.id)
 		res, err := s.answer(c, needs, h, limited)
-		status, size := 0, 0
-		if err != nil {
+		var status, size int
+		switch {
+		case err != nil:
 			status = s.problem(c, err)
-		} else if res != nil {
+		case res == nil:
+			status = http.StatusOK // the handler wrote its answer itself
+		default:
 			status, size = res.status, len(res.body)
 			c.send(res)
-		} else {
-			status = http.StatusOK // the handler wrote its answer itself
 		}
 		took := s.cfg.Now().Sub(began)
 		observe(status, took)
-		s.logRequest(c, pattern, status, size, took, err)
+		s.logRequest(r.Context(), c, pattern, status, size, took, err)
 	})
 }
 
@@ -76,9 +77,6 @@ func (s *Server) adapt(pattern string, needs auth.Role, h handler) http.Handler 
 func (s *Server) answer(c *call, needs auth.Role, h handler, limited bool) (res *response, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			if p == http.ErrAbortHandler {
-				panic(p)
-			}
 			s.cfg.Log.Error("a handler panicked", "request_id", c.id, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 			res, err = nil, datastorage.Errorf(datastorage.CodeInternal, "the server failed to answer")
 		}
@@ -128,12 +126,12 @@ func (c *call) send(res *response) {
 	}
 }
 
-func (s *Server) logRequest(c *call, pattern string, status, size int, took time.Duration, err error) {
+func (s *Server) logRequest(ctx context.Context, c *call, pattern string, status, size int, took time.Duration, err error) {
 	level := slog.LevelInfo
 	if err != nil {
 		level = kinds[datastorage.CodeOf(err)].level
 	}
-	if !s.cfg.Log.Enabled(context.Background(), level) {
+	if !s.cfg.Log.Enabled(ctx, level) {
 		return
 	}
 	attrs := make([]slog.Attr, 0, 9)
@@ -147,7 +145,7 @@ func (s *Server) logRequest(c *call, pattern string, status, size int, took time
 	if err != nil {
 		attrs = append(attrs, slog.String("error", err.Error()))
 	}
-	s.cfg.Log.LogAttrs(context.Background(), level, "request", attrs...)
+	s.cfg.Log.LogAttrs(ctx, level, "request", attrs...)
 }
 
 // noRoute answers a path, or a method on it, that the API does not have.

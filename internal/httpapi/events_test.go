@@ -340,9 +340,9 @@ func TestServer_PostBatch_Invalid(t *testing.T) {
 
 func TestServer_PostBatch_Full(t *testing.T) {
 	s := newServer(t)
-	events := make([]object, 1000)
-	for i := range events {
-		events[i] = event("correlation_id", "full")
+	var events []object
+	for range 1000 {
+		events = append(events, event("correlation_id", "full"))
 	}
 	got := s.must(http.StatusCreated, s.send(http.MethodPost, batchPath, events))
 	if len(got["event_ids"].([]any)) != 1000 || got["message"] != "1000 audit events created successfully" {

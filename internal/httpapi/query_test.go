@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -14,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/datastorage-io/datastorage"
+	"github.com/datastorage-io/datastorage/internal/httpapi"
 )
 
 // storeAt stores an event with that time and id, the last three digits of both given.
@@ -276,19 +278,23 @@ func TestServer_ListEvents_Cursor(t *testing.T) {
 	}
 }
 
+// crowdedStore says of every query that more events match than are counted. Counting itself is the stores' business.
+type crowdedStore struct{ httpapi.Reader }
+
+func (s crowdedStore) Events(ctx context.Context, q datastorage.EventQuery) (datastorage.EventPage, error) {
+	page, err := s.Reader.Events(ctx, q)
+	switch q.Count {
+	case datastorage.CountBounded:
+		page.Total, page.TotalIsLowerBound = datastorage.CountBound, true
+	case datastorage.CountExact:
+		page.Total = datastorage.CountBound + 1
+	}
+	return page, err
+}
+
 func TestServer_ListEvents_Bound(t *testing.T) {
-	s := newServer(t)
-	events := make([]object, 1000)
-	for i := range events {
-		events[i] = event("event_data", object{})
-	}
-	for range 10 {
-		s.must(http.StatusCreated, s.send(http.MethodPost, batchPath, events))
-	}
-	p := pagination(s.get(query("limit", "1")))
-	if p["total"] != float64(datastorage.CountBound) || p["total_is_lower_bound"] != nil {
-		t.Errorf("at the bound, pagination is %v", p)
-	}
+	s := newServer(t, func(c *configuration) { c.Reader = crowdedStore{c.Reader} })
+	s.write()
 	s.write()
 	for count, want := range map[string]object{
 		"": {"total": 10000.0, "total_is_lower_bound": true}, "exact": {"total": 10001.0}, "none": {},
@@ -297,10 +303,6 @@ func TestServer_ListEvents_Bound(t *testing.T) {
 		if p["total"] != want["total"] || p["total_is_lower_bound"] != want["total_is_lower_bound"] || p["has_more"] != true {
 			t.Errorf("count=%s: pagination is %v, want %v", count, p, want)
 		}
-	}
-	p = pagination(s.get(query("limit", "1", "offset", "10000")))
-	if p["has_more"] != false {
-		t.Errorf("at the end, pagination is %v", p)
 	}
 }
 

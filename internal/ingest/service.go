@@ -210,7 +210,7 @@ func taken(id uuid.UUID, by string) *datastorage.Error {
 		Code:     datastorage.CodeConflict,
 		Detail:   fmt.Sprintf("event_id %s belongs to %s with other content", id, by),
 		Fields:   map[string]string{"event_id": "event_id belongs to " + by + " with other content"},
-		Conflict: &datastorage.Conflict{Resource: "audit_event", Field: "event_id", Value: id.String()},
+		Conflict: &datastorage.Conflict{Resource: "audit_events", Field: "event_id", Value: id.String()},
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/datastorage-io/datastorage"
@@ -111,11 +112,10 @@ type outcome struct {
 func (s *Store) send(
 	conn *pgxpool.Conn, deadline time.Time, c *ledger.Commit, w *datastorage.Write, inTransaction bool,
 ) error {
-	st := statementsOf(conn.Conn())
-	e := encode(c, w, st.eventRow, st.idRow)
+	e := encode(c, w, rowTypesOf(conn.Conn()), inTransaction)
 	result := make(chan outcome, 1)
 	go func() {
-		ids, err := s.pipeline(conn.Conn().PgConn(), st, e, inTransaction)
+		ids, err := s.exchange(conn.Conn().PgConn(), e)
 		e.release()
 		s.abandon(conn)
 		result <- outcome{ids, err}
@@ -136,78 +136,66 @@ func (s *Store) send(
 	}
 }
 
-// pipeline sends the statements and reads their results. Its error is one of ingest.Store.
-func (s *Store) pipeline(conn *pgconn.PgConn, st *statements, e *encoded, inTransaction bool) ([]int64, error) {
-	p := conn.StartPipeline(context.Background())
-	defer p.Close() // its error was returned by the results already
-	p.SendQueryStatement(st.commit, e.parameters(0, commitParams), binaryFormat, nil)
-	p.SendQueryStatement(st.ids, e.parameters(commitParams, 1), binaryFormat, nil)
-	p.SendQueryStatement(st.events, e.parameters(commitParams+1, 1), binaryFormat, nil)
-	for i := range e.notifications {
-		from := commitParams + 2 + i*notificationParams
-		p.SendQueryStatement(st.notification, e.parameters(from, notificationParams), binaryFormat, binaryFormat)
-	}
-	if inTransaction {
-		p.SendQueryStatement(st.commitTx, nil, nil, nil)
-	}
-	if err := p.Sync(); err != nil {
-		if pgconn.SafeToRetry(err) {
+// exchange sends the messages of a commit and reads the answer up to its end. Its error is one of ingest.Store.
+//
+// It speaks the protocol itself: pgx would copy all messages once more and bind each statement only when it executes it.
+func (s *Store) exchange(conn *pgconn.PgConn, e *encoded) (ids []int64, err error) {
+	if n, err := conn.Conn().Write(e.buf); err != nil {
+		closeBroken(conn)
+		if n == 0 {
 			return nil, datastorage.Unavailable(err, "the database cannot be reached")
 		}
 		return nil, unknown(err)
 	}
-	var ids []int64
-	for i := range 3 + e.notifications {
-		row, err := readResult(p)
+	var refused *pgconn.PgError
+	done := 0 // statements that have succeeded
+	for {
+		m, err := conn.ReceiveMessage(context.Background())
 		if err != nil {
-			return nil, s.statementError(err)
+			// An error that ends the session arrives as an error of the connection.
+			if fatal, ok := errors.AsType[*pgconn.PgError](err); ok && refused == nil {
+				refused = fatal
+			}
+			closeBroken(conn)
+			switch {
+			case refused != nil:
+				return nil, s.failure(refused, done >= e.statements)
+			case done > e.statements: // the COMMIT has succeeded
+				return ids, nil
+			}
+			return nil, unknown(err)
 		}
-		if i >= 3 {
-			ids = append(ids, int64(binary.BigEndian.Uint64(row)))
+		switch m := m.(type) {
+		case *pgproto3.CommandComplete:
+			done++
+		case *pgproto3.DataRow:
+			ids = append(ids, int64(binary.BigEndian.Uint64(m.Values[0])))
+		case *pgproto3.ErrorResponse:
+			refused = pgconn.ErrorResponseToPgError(m)
+		case *pgproto3.ReadyForQuery:
+			if refused != nil {
+				return nil, s.failure(refused, done >= e.statements)
+			}
+			return ids, nil
 		}
 	}
-	// Everything is inserted. What follows ends the transaction, and is answered when that is durable.
-	if _, err := readResult(p); err != nil {
-		return nil, s.endError(err)
-	}
-	return ids, nil
 }
 
-var binaryFormat = []int16{pgx.BinaryFormatCode}
-
-// readResult reads the next result of a pipeline and returns the first value of its only row, nil when it has none.
-func readResult(p *pgconn.Pipeline) ([]byte, error) {
-	result, err := p.GetResults()
-	if err != nil {
-		return nil, err
-	}
-	reader, ok := result.(*pgconn.ResultReader)
-	if !ok {
-		return nil, nil
-	}
-	var value []byte
-	for reader.NextRow() {
-		value = append(value, reader.Values()[0]...)
-	}
-	_, err = reader.Close()
-	return value, err
+// closeBroken closes a connection that an exchange has left in the middle.
+func closeBroken(conn *pgconn.PgConn) {
+	ctx, cancel := context.WithTimeout(context.Background(), rollbackTimeout)
+	defer cancel()
+	_ = conn.Close(ctx)
 }
 
-// statementError is for an insert that failed. The server ends a transaction only behind all inserts, and answers in
-// order: when it says that one failed, also while it ends the session, nothing is stored.
-func (s *Store) statementError(err error) error {
-	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return s.refusal(e)
+// failure is what became of a commit that the server answered with an error; inserted says that all inserts had
+// succeeded. The server ends a transaction only behind them and answers in order: when it says before that it failed,
+// nothing is stored. Behind them, a session that is ended may have committed already.
+func (s *Store) failure(e *pgconn.PgError, inserted bool) error {
+	if inserted && e.SeverityUnlocalized != "ERROR" {
+		return unknown(e)
 	}
-	return unknown(err)
-}
-
-// endError is for a transaction whose end failed. A session that was ended meanwhile may have committed before.
-func (s *Store) endError(err error) error {
-	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.SeverityUnlocalized == "ERROR" {
-		return s.refusal(e)
-	}
-	return unknown(err)
+	return s.refusal(e)
 }
 
 func unknown(err error) error { return fmt.Errorf("%w: %w", ledger.ErrOutcomeUnknown, err) }

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"encoding/binary"
+	"strconv"
 	"sync"
 	"time"
 
@@ -12,24 +13,16 @@ import (
 	"github.com/datastorage-io/datastorage/ledger"
 )
 
-// encoded is what a commit sends: the parameters of its statements in PostgreSQL's binary form, all in one buffer. It is
-// used again by later commits, so that a steady load allocates nothing here.
+// encoded is what a commit sends: its messages of PostgreSQL's protocol, with all values in binary form, in one buffer.
+// The buffer is used again by later commits, so that a steady load allocates nothing here.
+//
+// All values come first, in Bind messages, and then the few bytes that execute the statements. A client that freezes
+// while it sends has thus not taken the place of the commit in the log, which would keep all others waiting.
 type encoded struct {
 	buf []byte
-	// ends are the offsets in buf behind each parameter, -1 for one that is NULL.
-	ends []int
-	// params is the scratch space of parameters.
-	params [][]byte
-	// notifications is how many notifications are encoded.
-	notifications int
+	// statements is how many are executed, up to the COMMIT.
+	statements int
 }
-
-// The parameters stand in the order of the statements: those of insertCommit, insertIDs, insertEvents, and for each
-// notification those of insertNotification.
-const (
-	commitParams       = 10
-	notificationParams = 13
-)
 
 // maxKeptBuffer is the largest buffer that is kept for later commits, in bytes.
 const maxKeptBuffer = 4 << 20
@@ -42,66 +35,122 @@ func (e *encoded) release() {
 	}
 }
 
-// encode makes the parameters of a commit. eventRow and idRow are the identifiers of the row types.
-func encode(c *ledger.Commit, w *datastorage.Write, eventRow, idRow uint32) *encoded {
+// The names of prepared statements; a portal has the name of its statement, with a number for notifications.
+const (
+	commitStatement       = "insert_commit"
+	idsStatement          = "insert_ids"
+	eventsStatement       = "insert_events"
+	notificationStatement = "insert_notification"
+	endStatement          = "commit"
+)
+
+// encode makes the messages of a commit. Without a transaction that was begun before, the statements are one of their
+// own up to the Sync.
+func encode(c *ledger.Commit, w *datastorage.Write, rows rowTypes, inTransaction bool) *encoded {
 	e := encodedPool.Get().(*encoded)
-	e.buf, e.ends, e.notifications = e.buf[:0], e.ends[:0], len(w.Notifications)
+	e.buf, e.statements = e.buf[:0], 3+len(w.Notifications)
 	e.commit(c)
-	e.ids(w.Records, c.FirstIndex, idRow)
-	e.events(w.Records, c.FirstIndex, eventRow)
-	for _, n := range w.Notifications {
-		e.notification(n)
+	e.ids(w.Records, c.FirstIndex, rows.id)
+	e.events(w.Records, c.FirstIndex, rows.event)
+	for i, n := range w.Notifications {
+		e.notification(i, n)
 	}
+	if inTransaction {
+		e.endBind(e.bind(endStatement, endStatement, 0))
+	}
+
+	e.execute(commitStatement)
+	e.execute(idsStatement)
+	e.execute(eventsStatement)
+	for i := range w.Notifications {
+		e.execute(notificationPortal(i))
+	}
+	if inTransaction {
+		e.execute(endStatement)
+	}
+	e.endMessage(e.message('S'))
 	return e
 }
 
-// parameters returns count parameters from the one with the given number. The slice is valid until the next call.
-func (e *encoded) parameters(from, count int) [][]byte {
-	e.params = e.params[:0]
-	start := 0
-	for _, end := range e.ends[:from] {
-		start = max(start, end)
-	}
-	for _, end := range e.ends[from : from+count] {
-		if end < 0 {
-			e.params = append(e.params, nil)
-			continue
-		}
-		e.params = append(e.params, e.buf[start:end:end])
-		start = end
-	}
-	return e.params
+func notificationPortal(i int) string { return notificationStatement + strconv.Itoa(i) }
+
+// message begins a message; endMessage completes it.
+func (e *encoded) message(kind byte) (start int) {
+	e.buf = append(e.buf, kind)
+	return e.open()
 }
 
-func (e *encoded) end() { e.ends = append(e.ends, len(e.buf)) }
+func (e *encoded) endMessage(start int) {
+	// The length of a message counts itself.
+	binary.BigEndian.PutUint32(e.buf[start:], uint32(len(e.buf)-start))
+}
+
+// bind begins a Bind message with so many parameters; endBind completes it.
+func (e *encoded) bind(portal, statement string, parameters uint16) (start int) {
+	start = e.message('B')
+	e.name(portal)
+	e.name(statement)
+	// One format, binary, for all parameters.
+	e.buf = binary.BigEndian.AppendUint16(e.buf, 1)
+	e.buf = binary.BigEndian.AppendUint16(e.buf, 1)
+	e.buf = binary.BigEndian.AppendUint16(e.buf, parameters)
+	return start
+}
+
+func (e *encoded) endBind(start int) {
+	// And for all columns of a result.
+	e.buf = binary.BigEndian.AppendUint16(e.buf, 1)
+	e.buf = binary.BigEndian.AppendUint16(e.buf, 1)
+	e.endMessage(start)
+}
+
+func (e *encoded) execute(portal string) {
+	start := e.message('E')
+	e.name(portal)
+	e.buf = binary.BigEndian.AppendUint32(e.buf, 0) // all rows
+	e.endMessage(start)
+}
+
+func (e *encoded) name(s string) {
+	e.buf = append(e.buf, s...)
+	e.buf = append(e.buf, 0)
+}
+
+// open leaves room for the length of what follows; setLength writes it.
+func (e *encoded) open() (start int) {
+	start = len(e.buf)
+	e.buf = append(e.buf, 0, 0, 0, 0)
+	return start
+}
 
 func (e *encoded) bigint(n int64) {
+	e.buf = binary.BigEndian.AppendUint32(e.buf, 8)
 	e.buf = binary.BigEndian.AppendUint64(e.buf, uint64(n))
-	e.end()
 }
 
-func (e *encoded) time(t time.Time) { e.bigint(timestamp(t)) }
+func (e *encoded) time(t time.Time) { e.bigint(serverMicros(t)) }
 
 func (e *encoded) bytes(b []byte) {
+	e.buf = binary.BigEndian.AppendUint32(e.buf, uint32(len(b)))
 	e.buf = append(e.buf, b...)
-	e.end()
 }
 
 func (e *encoded) text(s string) {
+	e.buf = binary.BigEndian.AppendUint32(e.buf, uint32(len(s)))
 	e.buf = append(e.buf, s...)
-	e.end()
 }
 
 // optional encodes "" as NULL.
 func (e *encoded) optional(s string) {
 	if s == "" {
-		e.ends = append(e.ends, -1)
+		e.buf = binary.BigEndian.AppendUint32(e.buf, null)
 		return
 	}
 	e.text(s)
 }
 
 func (e *encoded) commit(c *ledger.Commit) {
+	start := e.bind(commitStatement, commitStatement, 10)
 	e.bigint(c.FirstIndex)
 	e.bigint(c.NextIndex)
 	e.time(c.MinTime)
@@ -112,9 +161,11 @@ func (e *encoded) commit(c *ledger.Commit) {
 	e.bytes(c.Entries)
 	e.bigint(c.PrevFirst)
 	e.bytes(c.PrevRoot[:])
+	e.endBind(start)
 }
 
-func (e *encoded) notification(n *datastorage.Notification) {
+func (e *encoded) notification(i int, n *datastorage.Notification) {
+	start := e.bind(notificationPortal(i), notificationStatement, 13)
 	e.text(n.RemediationID)
 	e.text(n.NotificationID)
 	e.text(n.Recipient)
@@ -124,12 +175,16 @@ func (e *encoded) notification(n *datastorage.Notification) {
 	e.time(n.SentAt)
 	e.optional(n.DeliveryStatus)
 	e.optional(n.ErrorMessage)
+	e.buf = binary.BigEndian.AppendUint32(e.buf, 4)
 	e.buf = binary.BigEndian.AppendUint32(e.buf, uint32(n.EscalationLevel))
-	e.end()
 	e.time(n.CreatedAt)
 	e.time(n.UpdatedAt)
 	e.bytes(n.EventID[:])
+	e.endBind(start)
 }
+
+// rowTypes are the identifiers of the types event_row and event_id_row, which their binary form holds.
+type rowTypes struct{ event, id uint32 }
 
 // The number of fields of the row types.
 const (
@@ -138,26 +193,31 @@ const (
 )
 
 func (e *encoded) ids(records []*datastorage.Record, first int64, row uint32) {
+	message := e.bind(idsStatement, idsStatement, 1)
+	array := e.open()
 	b := appendArray(e.buf, row, len(records))
 	for i, r := range records {
 		start := len(b)
 		b = appendRow(b, idFields)
 		b = appendUUIDField(b, r.ID)
 		b = appendInt64Field(b, pgtype.Int8OID, first+int64(i))
-		b = appendInt64Field(b, pgtype.TimestamptzOID, timestamp(r.Time))
+		b = appendInt64Field(b, pgtype.TimestamptzOID, serverMicros(r.Time))
 		setLength(b, start)
 	}
+	setLength(b, array)
 	e.buf = b
-	e.end()
+	e.endBind(message)
 }
 
 func (e *encoded) events(records []*datastorage.Record, first int64, row uint32) {
+	message := e.bind(eventsStatement, eventsStatement, 1)
+	array := e.open()
 	b := appendArray(e.buf, row, len(records))
 	for i, r := range records {
 		start := len(b)
 		b = appendRow(b, eventFields)
 		b = appendInt64Field(b, pgtype.Int8OID, first+int64(i))
-		b = appendInt64Field(b, pgtype.TimestamptzOID, timestamp(r.Time))
+		b = appendInt64Field(b, pgtype.TimestamptzOID, serverMicros(r.Time))
 		b = appendUUIDField(b, r.ID)
 		b = appendTextField(b, r.CorrelationID)
 		b = appendTextField(b, r.Type)
@@ -182,8 +242,9 @@ func (e *encoded) events(records []*datastorage.Record, first int64, row uint32)
 		b = append(b, r.Body...)
 		setLength(b, start)
 	}
+	setLength(b, array)
 	e.buf = b
-	e.end()
+	e.endBind(message)
 }
 
 // null is the length of a NULL.
@@ -204,7 +265,7 @@ func appendRow(b []byte, fields uint32) []byte {
 	return binary.BigEndian.AppendUint32(b, fields)
 }
 
-// setLength writes the length of the row that began at start and now ends.
+// setLength writes, at start, the length of what follows there.
 func setLength(b []byte, start int) { binary.BigEndian.PutUint32(b[start:], uint32(len(b)-start-4)) }
 
 func appendField(b []byte, oid uint32, length int) []byte {
@@ -236,7 +297,7 @@ func appendOptionalField(b []byte, s string) []byte {
 	return appendTextField(b, s)
 }
 
-// epoch is 2000-01-01 UTC, from which PostgreSQL counts microseconds, in microseconds since 1970.
-const epoch = 946_684_800_000_000
+// serverEpoch is 2000-01-01 UTC, from which PostgreSQL counts microseconds, in microseconds since 1970.
+const serverEpoch = 946_684_800_000_000
 
-func timestamp(t time.Time) int64 { return t.UnixMicro() - epoch }
+func serverMicros(t time.Time) int64 { return t.UnixMicro() - serverEpoch }

@@ -15,12 +15,24 @@ import (
 	"github.com/datastorage-io/datastorage/ledger"
 )
 
-func TestMain(m *testing.M) { os.Exit(pgtest.Main(m, Migrate)) }
+func TestMain(m *testing.M) { os.Exit(pgtest.Main(m, prepare)) }
+
+// prepare makes the schema and the partitions that a running server would make, so that tests need not.
+func prepare(ctx context.Context, url string) error {
+	s, err := Open(ctx, Config{URL: url, MaxQueryConns: 1, QueryTimeout: time.Second, Migrate: true, Logger: quiet})
+	if err != nil {
+		return err
+	}
+	return s.Close()
+}
+
+// quiet drops the warning that the servers of tests run without fsync.
+var quiet = slog.New(slog.DiscardHandler)
 
 // openAt opens a store on a database and closes it at the end of the test.
 func openAt(t testing.TB, url string) *Store {
 	t.Helper()
-	s, err := Open(t.Context(), Config{URL: url, MaxQueryConns: 4, QueryTimeout: 10 * time.Second, Logger: slog.New(slog.DiscardHandler)})
+	s, err := Open(t.Context(), Config{URL: url, MaxQueryConns: 4, QueryTimeout: 10 * time.Second, Logger: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,8 +22,9 @@ func (s *Store) read(ctx context.Context, f func(ctx context.Context, conn *pgx.
 	return s.readError(s.queries.AcquireFunc(ctx, func(c *pgxpool.Conn) error { return f(ctx, c.Conn()) }))
 }
 
-// planForValues makes the server plan the rest of its batch for the values at hand.
-const planForValues = `SELECT set_config('plan_cache_mode', 'force_custom_plan', true)`
+// planForValues makes the server plan the rest of its batch for the values and the tables at hand.
+const planForValues = `SELECT set_config('plan_cache_mode', 'force_custom_plan', true), ` +
+	`set_config('enable_seqscan', 'on', true), set_config('enable_bitmapscan', 'on', true)`
 
 // query runs a statement in one round trip and calls each with its rows; the arguments of Scan stay the same for all.
 // forValues plans it for its values, which takes longer than to run it where many partitions are searched for few rows,
@@ -55,9 +56,15 @@ func query(
 	return err
 }
 
-// planned reports whether a query is worth a plan of its own: all but those by correlation_id, whose index is always
-// best.
-func planned(q *datastorage.EventQuery) bool { return q.CorrelationID == "" }
+// planned reports whether a page is worth a plan for its values. A prefix of event_type may match few events, which its
+// index finds and a sort puts in order, or most, which the walk by time meets soon. For all others one index is always
+// best, whatever the values.
+func planned(q *datastorage.EventQuery) bool { return q.EventTypePrefix && q.CorrelationID == "" }
+
+// countPlanned is planned for the count of a query: one that is exact may have to read most of the table.
+func countPlanned(q *datastorage.EventQuery) bool {
+	return planned(q) || q.Count == datastorage.CountExact && q.CorrelationID == ""
+}
 
 // Events implements httpapi.Reader. A total is counted after its page, up to the size of the log at the page.
 func (s *Store) Events(ctx context.Context, q datastorage.EventQuery) (page datastorage.EventPage, err error) {
@@ -69,7 +76,7 @@ func (s *Store) Events(ctx context.Context, q datastorage.EventQuery) (page data
 		if !known {
 			q.Size = page.Size
 			st := eventsql.Count(eventsql.PostgreSQL, &q)
-			if err := query(ctx, conn, st, planned(&q), []any{&total}, noop); err != nil {
+			if err := query(ctx, conn, st, countPlanned(&q), []any{&total}, noop); err != nil {
 				return err
 			}
 		}

@@ -91,6 +91,8 @@ func (s *Store) commit(ctx context.Context, query string, index int64) (*ledger.
 	return &c, nil
 }
 
+const selectIDs = `SELECT event_id, log_index FROM event_ids WHERE event_id = ANY($1::uuid[])`
+
 // Find implements ingest.Store.
 func (s *Store) Find(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]int64, error) {
 	found := make(map[uuid.UUID]int64)
@@ -102,7 +104,7 @@ func (s *Store) Find(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]int64,
 		keys[i] = id
 	}
 	err := s.lookup(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		rows, err := conn.Query(ctx, `SELECT event_id, log_index FROM event_ids WHERE event_id = ANY($1::uuid[])`, keys)
+		rows, err := conn.Query(ctx, selectIDs, keys)
 		if err != nil {
 			return err
 		}
@@ -151,30 +153,39 @@ func (s *Store) Event(ctx context.Context, id uuid.UUID) (datastorage.StoredEven
 	return event, nil
 }
 
+const selectSetting = `SELECT value FROM settings WHERE name = $1`
+
 // Setting reads what PutSetting stored under a name; ok is false when there is nothing.
 func (s *Store) Setting(ctx context.Context, name string) (value []byte, ok bool, err error) {
 	err = s.lookup(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		return conn.QueryRow(ctx, `SELECT value FROM settings WHERE name = $1`, name).Scan(&value)
+		err := conn.QueryRow(ctx, selectSetting, name).Scan(&value)
+		ok = err == nil
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		return err
 	})
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, false, nil
-	}
-	return value, err == nil, err
+	return value, ok, err
 }
 
-// PutSetting stores a value under a name that has none, durably, and returns what is stored under it then: value, or
-// what was there before. The error has CodeUnavailable; unless the connection was lost meanwhile nothing was changed
-// then.
-func (s *Store) PutSetting(ctx context.Context, name string, value []byte) ([]byte, error) {
+// PutSetting stores a value, durably, under a name that has none, and returns what is stored under it: whoever is first
+// decides it for all. Errors have CodeUnavailable; the value may be stored all the same when the connection was lost.
+func (s *Store) PutSetting(ctx context.Context, name string, value []byte) (stored []byte, err error) {
 	if value == nil {
 		value = []byte{}
 	}
-	insertCtx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
-	_, err := s.ingest.Exec(insertCtx, `INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING`, name, value)
-	if err != nil {
+	batch := &pgx.Batch{}
+	batch.Queue(`INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING`, name, value)
+	// It runs when the other transaction has ended that had the name first, and sees its value.
+	batch.Queue(selectSetting, name)
+	results := s.ingest.SendBatch(ctx, batch)
+	if _, err = results.Exec(); err == nil {
+		err = results.QueryRow().Scan(&stored)
+	}
+	if err = errors.Join(err, results.Close()); err != nil {
 		return nil, writeError(err)
 	}
-	stored, _, err := s.Setting(ctx, name)
-	return stored, err
+	return stored, nil
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // advisoryKey is the first half of this schema's advisory locks; the second says what for: 0 the end of the log, 1 the
@@ -37,42 +36,29 @@ const selectHead = `SELECT first_index, next_index, range FROM ledger_commits OR
 
 const lockHead = `SELECT pg_advisory_xact_lock(` + advisoryKey + `, 0)`
 
-// statements are what a commit consists of, prepared in one session.
-type statements struct {
-	commit, ids, events, notification, commitTx *pgconn.StatementDescription
-	// The identifiers of the row types, which their binary form holds.
-	eventRow, idRow uint32
-}
-
-// statementsKey is where a connection keeps its statements.
-const statementsKey = "datastorage statements"
+// rowTypesKey is where a connection keeps its rowTypes.
+const rowTypesKey = "datastorage row types"
 
 // prepareIngest prepares the statements of a commit in a new session.
 func prepareIngest(ctx context.Context, conn *pgx.Conn) error {
-	s := &statements{}
-	for _, p := range []struct {
-		to        **pgconn.StatementDescription
-		name, sql string
-	}{
-		{&s.commit, "insert_commit", insertCommit},
-		{&s.ids, "insert_ids", insertIDs},
-		{&s.events, "insert_events", insertEvents},
-		{&s.notification, "insert_notification", insertNotification},
-		{&s.commitTx, "commit", "COMMIT"},
+	for name, sql := range map[string]string{
+		commitStatement:       insertCommit,
+		idsStatement:          insertIDs,
+		eventsStatement:       insertEvents,
+		notificationStatement: insertNotification,
+		endStatement:          "COMMIT",
 	} {
-		var err error
-		if *p.to, err = conn.Prepare(ctx, p.name, p.sql); err != nil {
-			return fmt.Errorf("prepare %s: %w", p.name, err)
+		if _, err := conn.PgConn().Prepare(ctx, name, sql, nil); err != nil {
+			return fmt.Errorf("prepare %s: %w", name, err)
 		}
 	}
-	err := conn.QueryRow(ctx, `SELECT 'event_row'::regtype::oid, 'event_id_row'::regtype::oid`).Scan(&s.eventRow, &s.idRow)
+	var rows rowTypes
+	err := conn.QueryRow(ctx, `SELECT 'event_row'::regtype::oid, 'event_id_row'::regtype::oid`).Scan(&rows.event, &rows.id)
 	if err != nil {
-		return err
+		return fmt.Errorf("read the row types: %w", err)
 	}
-	conn.PgConn().CustomData()[statementsKey] = s
+	conn.PgConn().CustomData()[rowTypesKey] = rows
 	return nil
 }
 
-func statementsOf(conn *pgx.Conn) *statements {
-	return conn.PgConn().CustomData()[statementsKey].(*statements)
-}
+func rowTypesOf(conn *pgx.Conn) rowTypes { return conn.PgConn().CustomData()[rowTypesKey].(rowTypes) }

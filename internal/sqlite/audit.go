@@ -20,7 +20,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/datastorage-io/datastorage"
-	"github.com/datastorage-io/datastorage/internal/sqlitedb"
 	"github.com/datastorage-io/datastorage/ledger"
 )
 
@@ -32,6 +31,7 @@ const auditChunk = 500 * time.Millisecond
 // uses it.
 type AuditSource struct {
 	conn conn
+	dir  string
 	now  func() time.Time
 	null string // stands for NULL in joined texts
 }
@@ -48,9 +48,9 @@ func OpenAudit(ctx context.Context, dir string) (*AuditSource, error) {
 	} else if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
-	a := &AuditSource{now: time.Now, null: rand.Text()}
-	a.conn = conn{sqlitedb.NewConn(sqlitedb.DSN(file, auditCache, "query_only(1)", "temp_store(MEMORY)") + "&mode=ro")}
-	if err := a.conn.Connect(); err != nil {
+	a := &AuditSource{dir: dir, now: time.Now, null: rand.Text()}
+	a.conn.dsn = dsn(file, auditCache, "query_only(1)", "temp_store(MEMORY)") + "&mode=" + auditMode(file)
+	if err := a.conn.connect(); err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
 	if err := a.checkSchema(ctx, dir); err != nil {
@@ -59,11 +59,23 @@ func OpenAudit(ctx context.Context, dir string) (*AuditSource, error) {
 	return a, nil
 }
 
+// auditMode returns how to open a database so that nothing changes. A connection that cannot write leaves SQLite's files
+// beside the database behind where there were none; one that could, and does not, removes them at its end.
+func auditMode(file string) string {
+	if _, err := os.Stat(file + "-wal"); errors.Is(err, fs.ErrNotExist) {
+		return "rw"
+	}
+	return "ro"
+}
+
 // auditCache is the page cache of an audit, in KiB. It reads every page once.
 const auditCache = 1 << 10
 
+// Name says where the database is.
+func (a *AuditSource) Name() string { return "SQLite in " + a.dir }
+
 // Close ends the connection.
-func (a *AuditSource) Close() error { return a.conn.Close() }
+func (a *AuditSource) Close() error { return a.conn.close() }
 
 func (a *AuditSource) checkSchema(ctx context.Context, dir string) error {
 	tables := int64(0)
@@ -109,7 +121,7 @@ func (a *AuditSource) query(ctx context.Context, text string, args []any, each f
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return a.conn.Query(context.WithoutCancel(ctx), text, args, each)
+	return a.conn.query(context.WithoutCancel(ctx), text, args, each)
 }
 
 // Size implements ledger.Source.

@@ -7,21 +7,20 @@ import (
 	"fmt"
 
 	"github.com/datastorage-io/datastorage"
-	"github.com/datastorage-io/datastorage/internal/sqlitedb"
 	"github.com/datastorage-io/datastorage/ledger"
 )
 
 // Commit implements ingest.Store.
 func (s *Store) Commit(ctx context.Context, c *ledger.Commit, w *datastorage.Write) error {
-	return s.write(ctx, w, func(conn *conn) error { return conn.insert(c, w) })
+	return s.write(ctx, w, func(ctx context.Context, conn *conn) error { return conn.insert(ctx, c, w) })
 }
 
 // CommitLocked implements ingest.Store: the lock is SQLite's own write lock.
 func (s *Store) CommitLocked(
 	ctx context.Context, build func(ledger.Head) (*ledger.Commit, error), w *datastorage.Write,
 ) error {
-	return s.write(ctx, w, func(conn *conn) error {
-		head, err := conn.head(context.Background())
+	return s.write(ctx, w, func(ctx context.Context, conn *conn) error {
+		head, err := conn.head(ctx)
 		if err != nil {
 			return err
 		}
@@ -29,21 +28,25 @@ func (s *Store) CommitLocked(
 		if err != nil {
 			return &contentError{err}
 		}
-		return conn.insert(c, w)
+		return conn.insert(ctx, c, w)
 	})
 }
 
 // contentError carries an error that the caller gets as it is.
 type contentError struct{ error }
 
-// write runs insert in a transaction that holds the write lock from its beginning.
-func (s *Store) write(ctx context.Context, w *datastorage.Write, insert func(*conn) error) error {
+// write runs insert in a transaction that holds the write lock from its beginning. Until it holds it ctx can end the
+// wait; what comes then is short and is not interrupted.
+func (s *Store) write(
+	ctx context.Context, w *datastorage.Write, insert func(ctx context.Context, c *conn) error,
+) error {
 	var ids []int64
-	err := use(ctx, s.writer, func(c *conn) error {
-		return c.Transaction(ctx, "BEGIN IMMEDIATE", func() error {
-			err := insert(c)
+	err := s.writer.use(ctx, func(c *conn) error {
+		return c.transaction(ctx, "BEGIN IMMEDIATE", func() error {
+			uninterrupted := context.WithoutCancel(ctx)
+			err := insert(uninterrupted, c)
 			if err == nil {
-				ids, err = c.insertNotifications(w.Notifications)
+				ids, err = c.insertNotifications(uninterrupted, w.Notifications)
 			}
 			if err == nil {
 				err = ctx.Err()
@@ -63,46 +66,43 @@ func (s *Store) write(ctx context.Context, w *datastorage.Write, insert func(*co
 	return nil
 }
 
-// insert stores a commit with its events. Once begun it is not cancelled.
-func (c *conn) insert(commit *ledger.Commit, w *datastorage.Write) error {
+// insert stores a commit with its events.
+func (c *conn) insert(ctx context.Context, commit *ledger.Commit, w *datastorage.Write) error {
 	if n := commit.NextIndex - commit.FirstIndex; n != int64(len(w.Records)) || n == 0 {
 		return &contentError{fmt.Errorf("a commit of %d entries cannot hold %d events", n, len(w.Records))}
 	}
-	if err := c.insertCommit(commit); err != nil {
+	if err := c.insertCommit(ctx, commit); err != nil {
 		return err
 	}
-	if err := c.insertIDs(commit.FirstIndex, w.Records); err != nil {
-		if sqlitedb.IsConstraint(err) {
+	if err := c.insertIDs(ctx, commit.FirstIndex, w.Records); err != nil {
+		if isConstraint(err) {
 			return &contentError{ledger.ErrDuplicateID}
 		}
 		return err
 	}
-	return c.insertEvents(commit.FirstIndex, w.Records)
+	return c.insertEvents(ctx, commit.FirstIndex, w.Records)
 }
 
-// insertCommit inserts the commit's row when the log ends where the commit begins.
+// insertCommit stores the row of a commit if the last row of the log is the one that the commit follows. If not,
+// next_index is NULL, which the table refuses.
 const insertCommit = `INSERT INTO ledger_commits ` +
-	`(first_index, next_index, min_time, max_time, committed_at, root, range, entries) ` +
-	`SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 ` +
-	`WHERE ?1 = coalesce((SELECT next_index FROM ledger_commits ORDER BY first_index DESC LIMIT 1), 0)`
+	`(first_index, next_index, min_time, max_time, committed_at, root, range, entries) VALUES (?1, CASE ` +
+	`WHEN ?1 = 0 THEN CASE WHEN NOT EXISTS (SELECT 1 FROM ledger_commits) THEN ?2 END ` +
+	`WHEN (?1, ?9, ?10) = (SELECT next_index, first_index, root FROM ledger_commits ORDER BY first_index DESC LIMIT 1) ` +
+	`THEN ?2 END, ?3, ?4, ?5, ?6, ?7, ?8)`
 
-func (c *conn) insertCommit(commit *ledger.Commit) error {
-	result, err := c.Exec(context.Background(), insertCommit,
+func (c *conn) insertCommit(ctx context.Context, commit *ledger.Commit) error {
+	_, err := c.exec(ctx, insertCommit,
 		commit.FirstIndex, commit.NextIndex, commit.MinTime.UnixMicro(), commit.MaxTime.UnixMicro(),
-		commit.CommittedAt.UnixMicro(), commit.Root[:], commit.Range, commit.Entries)
-	if err != nil {
-		return err
-	}
-	if n, err := result.RowsAffected(); err != nil {
-		return err
-	} else if n == 0 {
+		commit.CommittedAt.UnixMicro(), commit.Root[:], commit.Range, commit.Entries, commit.PrevFirst, commit.PrevRoot[:])
+	if isConstraint(err) {
 		return &contentError{ledger.ErrHeadMoved}
 	}
-	return nil
+	return err
 }
 
-func (c *conn) insertIDs(first int64, records []*datastorage.Record) error {
-	return c.rows(idsInsert, len(records), func(args []driver.NamedValue, i int) {
+func (c *conn) insertIDs(ctx context.Context, first int64, records []*datastorage.Record) error {
+	return c.rows(ctx, idsInsert, len(records), func(args []driver.NamedValue, i int) {
 		r := records[i]
 		args[0].Value = r.ID[:]
 		args[1].Value = first + int64(i)
@@ -110,8 +110,8 @@ func (c *conn) insertIDs(first int64, records []*datastorage.Record) error {
 	})
 }
 
-func (c *conn) insertEvents(first int64, records []*datastorage.Record) error {
-	return c.rows(eventsInsert, len(records), func(args []driver.NamedValue, i int) {
+func (c *conn) insertEvents(ctx context.Context, first int64, records []*datastorage.Record) error {
+	return c.rows(ctx, eventsInsert, len(records), func(args []driver.NamedValue, i int) {
 		r := records[i]
 		args[0].Value = first + int64(i)
 		args[1].Value = r.Time.UnixMicro()
@@ -150,14 +150,14 @@ const insertNotification = `INSERT INTO notifications (remediation_id, notificat
 	`VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 // insertNotifications returns the ids of the records.
-func (c *conn) insertNotifications(notifications []*datastorage.Notification) ([]int64, error) {
+func (c *conn) insertNotifications(ctx context.Context, notifications []*datastorage.Notification) ([]int64, error) {
 	ids := make([]int64, len(notifications))
 	for i, n := range notifications {
-		result, err := c.Exec(context.Background(), insertNotification,
+		result, err := c.exec(ctx, insertNotification,
 			n.RemediationID, n.NotificationID, n.Recipient, n.Channel, n.MessageSummary, n.Status, n.SentAt.UnixMicro(),
 			optional(n.DeliveryStatus), optional(n.ErrorMessage), int64(n.EscalationLevel),
 			n.CreatedAt.UnixMicro(), n.UpdatedAt.UnixMicro(), n.EventID[:])
-		if sqlitedb.IsConstraint(err) {
+		if isConstraint(err) {
 			return nil, &contentError{notificationTaken(n.NotificationID)}
 		}
 		if err != nil {

@@ -2,14 +2,179 @@ package sqlite
 
 import (
 	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
 
-	"github.com/datastorage-io/datastorage/internal/sqlitedb"
+	"modernc.org/sqlite"
 )
 
-// conn is one connection, with what the store does on it.
-type conn struct{ *sqlitedb.Conn }
+// maxStatements bounds the prepared statements of one connection.
+const maxStatements = 64
 
-// use calls f with a connection of the pool that nobody else uses meanwhile. It waits for one until ctx ends.
-func use(ctx context.Context, p *sqlitedb.Pool, f func(*conn) error) error {
-	return p.Use(ctx, func(c *sqlitedb.Conn) error { return f(&conn{c}) })
+// conn is one connection and its prepared statements. It goes below database/sql, whose share of a small statement is
+// larger than SQLite's own. One goroutine at a time uses it.
+type conn struct {
+	dsn        string
+	raw        driver.Conn
+	statements map[string]driver.Stmt
+	args       []driver.NamedValue
+	row        []driver.Value
 }
+
+// engine is the driver; it has no functions or collations of its own.
+var engine = &sqlite.Driver{}
+
+// connect opens the connection when it is not open.
+func (c *conn) connect() error {
+	if c.raw != nil {
+		return nil
+	}
+	raw, err := engine.Open(c.dsn)
+	if err != nil {
+		return err
+	}
+	c.raw, c.statements = raw, map[string]driver.Stmt{}
+	return nil
+}
+
+// close closes the connection when it is open; it can be opened again.
+func (c *conn) close() error {
+	if c.raw == nil {
+		return nil
+	}
+	var errs []error
+	for _, s := range c.statements {
+		errs = append(errs, s.Close())
+	}
+	errs = append(errs, c.raw.Close())
+	c.raw, c.statements = nil, nil
+	return errors.Join(errs...)
+}
+
+// prepare returns the statement for a text, prepared on first use.
+func (c *conn) prepare(ctx context.Context, text string) (driver.Stmt, error) {
+	if s, ok := c.statements[text]; ok {
+		return s, nil
+	}
+	s, err := c.raw.(driver.ConnPrepareContext).PrepareContext(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	for other, victim := range c.statements {
+		if len(c.statements) < maxStatements {
+			break
+		}
+		// Any will do: the texts are few unless someone plays with filters.
+		delete(c.statements, other)
+		if err := victim.Close(); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+	}
+	c.statements[text] = s
+	return s, nil
+}
+
+// exec runs a statement that returns no rows. Once ctx has ended it fails; the statement may have run all the same.
+func (c *conn) exec(ctx context.Context, text string, args ...any) (driver.Result, error) {
+	return c.run(ctx, text, c.named(args))
+}
+
+// run is exec with arguments from arguments or named. It forgets them, so that no event stays in memory for them.
+func (c *conn) run(ctx context.Context, text string, args []driver.NamedValue) (driver.Result, error) {
+	s, err := c.prepare(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	result, err := s.(driver.StmtExecContext).ExecContext(ctx, args)
+	for i := range args {
+		args[i].Value = nil
+	}
+	return result, err
+}
+
+// query runs a statement and calls each with every row, which is only valid during the call. An error of each ends the
+// query and is returned.
+func (c *conn) query(ctx context.Context, text string, args []any, each func(row []driver.Value) error) (err error) {
+	s, err := c.prepare(ctx, text)
+	if err != nil {
+		return err
+	}
+	rows, err := s.(driver.StmtQueryContext).QueryContext(ctx, c.named(args))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	n := len(rows.Columns())
+	if cap(c.row) < n {
+		c.row = make([]driver.Value, n)
+	}
+	row := c.row[:n]
+	for {
+		if err := rows.Next(row); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		if err := each(row); err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+}
+
+// named wraps arguments for the driver. The result is valid until the next call.
+func (c *conn) named(args []any) []driver.NamedValue {
+	named := c.arguments(len(args))
+	for i, a := range args {
+		named[i].Value = a
+	}
+	return named
+}
+
+// arguments returns n arguments to be filled in. They are valid until the next call.
+func (c *conn) arguments(n int) []driver.NamedValue {
+	for len(c.args) < n {
+		c.args = append(c.args, driver.NamedValue{Ordinal: len(c.args) + 1})
+	}
+	return c.args[:n]
+}
+
+// transaction runs f between begin and COMMIT, or ROLLBACK when f fails. A connection that cannot roll back is closed,
+// which rolls back too.
+func (c *conn) transaction(ctx context.Context, begin string, f func() error) (err error) {
+	ended := false
+	defer func() {
+		if !ended {
+			c.rollback(context.WithoutCancel(ctx))
+		}
+	}()
+	if _, err := c.exec(ctx, begin); err != nil {
+		return err
+	}
+	if err := f(); err != nil {
+		return err
+	}
+	// A COMMIT is never cancelled.
+	if _, err := c.exec(context.WithoutCancel(ctx), "COMMIT"); err != nil {
+		return &commitError{err}
+	}
+	ended = true
+	return nil
+}
+
+func (c *conn) rollback(ctx context.Context) {
+	_, err := c.exec(ctx, "ROLLBACK")
+	if err != nil && !isPlainError(err) {
+		_ = c.close()
+	}
+}
+
+// commitError is a failure of COMMIT itself.
+type commitError struct{ cause error }
+
+func (e *commitError) Error() string { return fmt.Sprintf("COMMIT: %v", e.cause) }
+func (e *commitError) Unwrap() error { return e.cause }

@@ -32,15 +32,15 @@ func newBulkInsert(sizes []int, table, columns string) *bulkInsert {
 }
 
 // rows inserts n rows, as many as it can with each statement. fill sets the arguments of one row.
-func (c *conn) rows(b *bulkInsert, n int, fill func(args []driver.NamedValue, row int)) error {
+func (c *conn) rows(ctx context.Context, b *bulkInsert, n int, fill func(args []driver.NamedValue, row int)) error {
 	done := 0
 	for i, size := range b.sizes {
 		for n-done >= size {
-			args := c.Arguments(size * b.columns)
+			args := c.arguments(size * b.columns)
 			for k := range size {
 				fill(args[k*b.columns:(k+1)*b.columns], done+k)
 			}
-			if _, err := c.Run(context.Background(), b.texts[i], args); err != nil {
+			if _, err := c.run(ctx, b.texts[i], args); err != nil {
 				return err
 			}
 			done += size

@@ -3,8 +3,6 @@ package sqlite
 import (
 	"context"
 	"database/sql/driver"
-
-	"github.com/datastorage-io/datastorage/internal/sqlitedb"
 )
 
 // Setting reads what PutSetting stored under a name; ok is false when there is nothing.
@@ -20,8 +18,8 @@ func (s *Store) Setting(ctx context.Context, name string) (value []byte, ok bool
 }
 
 func (c *conn) setting(ctx context.Context, name string) (value []byte, ok bool, err error) {
-	err = c.Query(ctx, `SELECT value FROM settings WHERE name = ?`, []any{name}, func(row []driver.Value) error {
-		value, ok = append([]byte{}, sqlitedb.Blob(row[0])...), true
+	err = c.query(ctx, `SELECT value FROM settings WHERE name = ?`, []any{name}, func(row []driver.Value) error {
+		value, ok = append([]byte{}, blob(row[0])...), true
 		return nil
 	})
 	return value, ok, err
@@ -33,12 +31,13 @@ func (s *Store) PutSetting(ctx context.Context, name string, value []byte) (stor
 	if value == nil {
 		value = []byte{}
 	}
-	err = use(ctx, s.writer, func(c *conn) error {
-		return c.Transaction(ctx, "BEGIN IMMEDIATE", func() error {
-			_, err := c.Exec(context.Background(),
+	err = s.writer.use(ctx, func(c *conn) error {
+		return c.transaction(ctx, "BEGIN IMMEDIATE", func() error {
+			uninterrupted := context.WithoutCancel(ctx)
+			_, err := c.exec(uninterrupted,
 				`INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING`, name, value)
 			if err == nil {
-				stored, _, err = c.setting(context.Background(), name)
+				stored, _, err = c.setting(uninterrupted, name)
 			}
 			return err
 		})

@@ -56,7 +56,7 @@ func newLab(ctx context.Context, p plan, progress io.Writer) (l *lab, err error)
 		&l.server: "/cmd/datastorage", &l.echo: "/test/bench/echo", &l.floor: "/test/bench/floor", &l.fill: "/test/bench/fill",
 	} {
 		*program = filepath.Join(dir, filepath.Base(source))
-		if _, err := output(ctx, []string{"CGO_ENABLED=0"}, "go", "build", "-o", *program, module+source); err != nil {
+		if _, err := output(ctx, []string{"CGO_ENABLED=0"}, "go", "build", "-buildvcs=auto", "-o", *program, module+source); err != nil {
 			return l, err
 		}
 	}

@@ -1,0 +1,221 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/datastorage-io/datastorage"
+	"github.com/datastorage-io/datastorage/ledger"
+)
+
+// limitedDir names the directory in which this program, run once more by a test, lets a disk fail.
+const limitedDir = "DATASTORAGE_TEST_LIMITED_DIR"
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(limitedDir); dir != "" {
+		if err := commitToFailingDisk(dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+func pid() string { return strconv.Itoa(os.Getpid()) }
+
+// refuse checks that a commit fails with CodeUnavailable and stores nothing, and that it can be made once cure has run.
+func refuse(t *testing.T, s *Store, cure string) {
+	t.Helper()
+	records := benchRecords(0, 200)
+	c := next(t, s, records)
+	err := s.Commit(t.Context(), c, &datastorage.Write{Records: records})
+	if datastorage.CodeOf(err) != datastorage.CodeUnavailable || errors.Is(err, ledger.ErrOutcomeUnknown) {
+		t.Errorf("error %v, want code %s", err, datastorage.CodeUnavailable)
+	}
+	if stored(t, s, records[0].ID) {
+		t.Error("a refused event is stored")
+	}
+	execute(t, s, cure)
+	if err := s.Commit(t.Context(), c, &datastorage.Write{Records: records}); err != nil {
+		t.Errorf("the same commit later: %v", err)
+	}
+}
+
+func TestStore_Commit_DiskFull(t *testing.T) {
+	s := openAt(t, t.TempDir())
+	execute(t, s, "PRAGMA max_page_count = 40")
+	refuse(t, s, "PRAGMA max_page_count = 1000000")
+}
+
+func TestStore_Commit_ReadOnly(t *testing.T) {
+	s := openAt(t, t.TempDir())
+	execute(t, s, "PRAGMA query_only = 1")
+	refuse(t, s, "PRAGMA query_only = 0")
+}
+
+func TestStore_Commit_Busy(t *testing.T) {
+	dir := t.TempDir()
+	s, other := openAt(t, dir), openAt(t, dir)
+	execute(t, s, "PRAGMA busy_timeout = 1")
+	records := benchRecords(0, 1)
+	w := &datastorage.Write{Records: records}
+	c := next(t, s, records)
+	err := other.writer.use(t.Context(), func(locking *conn) error {
+		return locking.transaction(t.Context(), "BEGIN IMMEDIATE", func() error {
+			for name, commit := range map[string]func(context.Context) error{
+				"Commit": func(ctx context.Context) error { return s.Commit(ctx, c, w) },
+				"CommitLocked": func(ctx context.Context) error {
+					return s.CommitLocked(ctx, func(ledger.Head) (*ledger.Commit, error) { return c, nil }, w)
+				},
+			} {
+				if err := commit(t.Context()); datastorage.CodeOf(err) != datastorage.CodeUnavailable {
+					t.Errorf("%s: error %v", name, err)
+				}
+			}
+			// The caller's patience ends before SQLite's.
+			execute(t, s, "PRAGMA busy_timeout = 60000")
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+			defer cancel()
+			if err := s.Commit(ctx, c, w); datastorage.CodeOf(err) != datastorage.CodeUnavailable || !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("with a deadline: error %v", err)
+			}
+			// Reads go on.
+			if _, err := s.Head(t.Context()); err != nil {
+				t.Errorf("Head: %v", err)
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Commit(t.Context(), c, w); err != nil {
+		t.Errorf("the same commit later: %v", err)
+	}
+}
+
+// TestStore_CommitLocked_Panic leaves nothing behind when the code that builds a commit panics.
+func TestStore_CommitLocked_Panic(t *testing.T) {
+	s := openAt(t, t.TempDir())
+	w := &datastorage.Write{Records: benchRecords(0, 1)}
+	func() {
+		defer func() { _ = recover() }()
+		_ = s.CommitLocked(t.Context(), func(ledger.Head) (*ledger.Commit, error) { panic("build") }, w)
+	}()
+	store(t, s, w.Records)
+}
+
+// TestStore_Commit_DiskFails lets the write of the commit itself fail, in a process of its own: the limit on the size
+// of files holds for a whole process.
+func TestStore_Commit_DiskFails(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), limitedDir+"="+t.TempDir())
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v:\n%s", err, out)
+	}
+}
+
+func commitToFailingDisk(dir string) (err error) {
+	ctx := context.Background()
+	s, err := Open(ctx, dir, Options{Readers: 1})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	var head ledger.Head
+	first := benchRecords(0, 10)
+	c, head := ledger.NewCommit(&head, first, time.Now())
+	if err := s.Commit(ctx, c, &datastorage.Write{Records: first}); err != nil {
+		return err
+	}
+
+	// Without this the write would kill the process instead of failing.
+	signal.Ignore(syscall.SIGXFSZ)
+	log, err := os.Stat(filepath.Join(dir, FileName+"-wal"))
+	if err != nil {
+		return err
+	}
+	var before syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
+		return err
+	}
+	limit := before
+	limit.Cur = uint64(log.Size()) + 3*pageSize
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+		return err
+	}
+	records := benchRecords(10, 100)
+	w := &datastorage.Write{Records: records}
+	c, _ = ledger.NewCommit(&head, records, time.Now())
+	failed := s.Commit(ctx, c, w)
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
+		return err
+	}
+	if !errors.Is(failed, ledger.ErrOutcomeUnknown) {
+		return fmt.Errorf("a COMMIT that the disk refuses does not give ErrOutcomeUnknown: %w", failed)
+	}
+	if found, err := s.CommitAt(ctx, c.FirstIndex); err != nil {
+		return err
+	} else if found != nil {
+		return errors.New("the failed commit is seen")
+	}
+	if err := s.Commit(ctx, c, w); err != nil {
+		return fmt.Errorf("the same commit once the disk works: %w", err)
+	}
+	return intact(ctx, s, 110)
+}
+
+// intact checks the file and the number of its events.
+func intact(ctx context.Context, s *Store, events int64) error {
+	return s.readers.use(ctx, func(c *conn) error {
+		return c.query(ctx, `SELECT integrity_check, (SELECT count(*) FROM events) FROM pragma_integrity_check`, nil, func(row []driver.Value) error {
+			if text(row[0]) != "ok" || row[1] != events {
+				return fmt.Errorf("the database is %v with %v events, want ok with %d", row[0], row[1], events)
+			}
+			return nil
+		})
+	})
+}
+
+// TestStore_Commit_Killed copies the files as they are after each commit, as a crash would leave them, and opens the
+// copy.
+func TestStore_Commit_Killed(t *testing.T) {
+	dir := t.TempDir()
+	s := openAt(t, dir)
+	for i := range 5 {
+		store(t, s, benchRecords(i*10, 10))
+		crashed := t.TempDir()
+		if err := os.CopyFS(crashed, onlyDatabase{os.DirFS(dir)}); err != nil {
+			t.Fatal(err)
+		}
+		if err := intact(t.Context(), openAt(t, crashed), int64(i+1)*10); err != nil {
+			t.Errorf("after commit %d: %v", i, err)
+		}
+	}
+}
+
+// onlyDatabase hides the file that a crash would lose.
+type onlyDatabase struct{ fs.FS }
+
+func (d onlyDatabase) ReadDir(name string) ([]fs.DirEntry, error) {
+	entries, err := fs.ReadDir(d.FS, name)
+	kept := entries[:0]
+	for _, e := range entries {
+		if e.Name() != FileName+"-shm" {
+			kept = append(kept, e)
+		}
+	}
+	return kept, err
+}
