@@ -18,7 +18,6 @@ import (
 	"charm.land/lipgloss/v2/table"
 	"github.com/spf13/cobra"
 
-	"github.com/datastorage-io/datastorage/internal/config"
 	"github.com/datastorage-io/datastorage/internal/telemetry"
 )
 
@@ -42,9 +41,9 @@ These commands talk to a running server. A server with tokens wants one with the
 read to list and show, and admin to replay and discard; one without tokens lets anybody on
 its own machine do so, when it listens on a loopback address alone.`,
 		Example: `  datastorage dead-letters list
-  datastorage dead-letters show 019e1790-4c2e-7d41-9b15-5a6f0c1d2e3f
-  datastorage dead-letters replay 019e1790-4c2e-7d41-9b15-5a6f0c1d2e3f
-  datastorage dead-letters discard 019e1790-4c2e-7d41-9b15-5a6f0c1d2e3f --reason "sent again as rr-9"
+  datastorage dead-letters show 00000000000000004128
+  datastorage dead-letters replay 00000000000000004128
+  datastorage dead-letters discard 00000000000000004128 --reason "sent again as rr-9"
   datastorage dead-letters list --url https://audit.example.org --token-file ~/.datastorage-token --json`,
 		Args: unknownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -91,7 +90,7 @@ func (d *deadLetters) showCommand() *cobra.Command {
 		Use:     "show ID",
 		Short:   "Show a letter with the event that it holds",
 		Long:    `Shows why the store refuses a letter, when it was acknowledged, and its event.`,
-		Example: `  datastorage dead-letters show 019e1790-4c2e-7d41-9b15-5a6f0c1d2e3f`,
+		Example: `  datastorage dead-letters show 00000000000000004128`,
 		Args:    letterIDs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			answer, err := d.call(cmd.Context(), http.MethodGet, "/"+url.PathEscape(args[0]), nil)
@@ -109,7 +108,7 @@ func (d *deadLetters) replayCommand() *cobra.Command {
 		Short: "Try to store letters again",
 		Long: `Moves letters to the end of what waits to be stored. What the store still refuses comes
 back to the quarantine under another id. Each replay is recorded as an audit event.`,
-		Example: `  datastorage dead-letters replay 019e1790-4c2e-7d41-9b15-5a6f0c1d2e3f
+		Example: `  datastorage dead-letters replay 00000000000000004128
   datastorage dead-letters list --json | jq -r '.data[].id' | xargs datastorage dead-letters replay`,
 		Args: letterIDs(0),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -124,7 +123,7 @@ func (d *deadLetters) discardCommand() *cobra.Command {
 		Short: "Remove letters for good",
 		Long: `Removes letters for good. The discard is first recorded as an audit event, with the
 reason, who it was, and the SHA-256 of what is discarded.`,
-		Example: `  datastorage dead-letters discard 019e1790-4c2e-7d41-9b15-5a6f0c1d2e3f --reason "sent again as rr-9"`,
+		Example: `  datastorage dead-letters discard 00000000000000004128 --reason "sent again as rr-9"`,
 		Args:    letterIDs(0),
 	}
 	reason := cmd.Flags().String("reason", "", "why, for the audit event: at most 500 characters")
@@ -265,7 +264,7 @@ func (l *letterList) summary() string {
 	if !w.Oldest.IsZero() {
 		text += " since " + w.Oldest.Format(time.RFC3339)
 	}
-	return text + fmt.Sprintf(", %s of %s used", config.Size(w.Bytes), config.Size(w.Capacity))
+	return text + fmt.Sprintf(", %.1f of %.1f MiB used", float64(w.Bytes)/(1<<20), float64(w.Capacity)/(1<<20))
 }
 
 // printRows prints a table on a terminal, and lines with tabs elsewhere.

@@ -17,6 +17,8 @@ import (
 
 	"github.com/datastorage-io/datastorage"
 	"github.com/datastorage-io/datastorage/internal/deadletter"
+	"github.com/datastorage-io/datastorage/internal/deadletter/disk"
+	"github.com/datastorage-io/datastorage/internal/httpapi"
 	"github.com/datastorage-io/datastorage/internal/ingest"
 )
 
@@ -122,7 +124,7 @@ func newQuarantine(t testing.TB, n int) *quarantine {
 }
 
 // withLetters serves dead letters, and lets this machine administrate.
-func withLetters(q *quarantine) func(*configuration) {
+func withLetters(q httpapi.DeadLetters) func(*configuration) {
 	return func(c *configuration) { c.DeadLetters, c.Access.Local = q, true }
 }
 
@@ -368,5 +370,40 @@ func TestServer_DeadLetters_HangUp(t *testing.T) {
 	s.problem(s.send(http.MethodDelete, lettersPath+"/L01", object{"reason": "x"}), http.StatusNotFound, "not-found")
 	if len(q.letters) != 0 {
 		t.Error("the letter is still there")
+	}
+}
+
+// TestServer_DeadLetters_Disk replays and discards what a real queue holds.
+func TestServer_DeadLetters_Disk(t *testing.T) {
+	queue, err := disk.Open(t.Context(), t.TempDir(), disk.Options{MaxBytes: disk.MinBytes})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newServer(t, withLetters(queue))
+	t.Cleanup(func() { queue.Close() })
+	var messages []*deadletter.Message
+	for _, l := range newQuarantine(t, 3).letters {
+		messages = append(messages, &l.Message)
+	}
+	if err := queue.Put(t.Context(), messages); err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range messages[:2] {
+		if err := queue.Quarantine(t.Context(), m.ID, "refused"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	page := s.get(lettersPath)
+	if got := letterIDs(page); !slices.Equal(got, []string{messages[0].ID, messages[1].ID}) || page["waiting"].(object)["depth"] != 1.0 {
+		t.Fatalf("the page is %v", page)
+	}
+	if a := s.send(http.MethodGet, lettersPath+"/"+messages[0].ID, nil); !strings.Contains(string(a.body), string(messages[0].Body)) {
+		t.Errorf("the letter is %s", a.body)
+	}
+	s.must(http.StatusOK, s.send(http.MethodPost, lettersPath+"/"+messages[0].ID+"/replay", nil))
+	s.must(http.StatusOK, s.send(http.MethodDelete, lettersPath+"/"+messages[1].ID, object{"reason": "x"}))
+	page = s.get(lettersPath)
+	if len(letterIDs(page)) != 0 || page["waiting"].(object)["depth"] != 2.0 || page["quarantined"] != 0.0 || len(s.acts()) != 2 {
+		t.Errorf("the page is %v, the audit events are %v", page, s.acts())
 	}
 }
