@@ -97,8 +97,12 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) (err error
 		return fmt.Errorf("read the ledger: %w", err)
 	}
 	defer committer.Close()
-	service := ingest.NewService(committer)
-	api, err := newAPI(ctx, cfg, access, store, service, committer, registry, log)
+	out, err := openOutage(ctx, cfg, committer, registry, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, out.Close()) }()
+	api, err := newAPI(ctx, cfg, access, store, out, committer, registry, log)
 	if err != nil {
 		return err
 	}
@@ -107,7 +111,7 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) (err error
 	go func() { failed <- server.Serve(listener) }()
 	log.Info("serving", "address", "http://"+listener.Addr().String(), "store", store.Name(), "events", committer.Size())
 	if cfg.Demo {
-		if err := loadDemo(ctx, cfg, store, service, log); err != nil && ctx.Err() == nil {
+		if err := loadDemo(ctx, cfg, store, out.service, log); err != nil && ctx.Err() == nil {
 			return errors.Join(err, server.Close())
 		}
 	}
@@ -161,20 +165,29 @@ func limits(cfg *config.Config) ingest.Limits {
 		CommitEvents: cfg.Ingest.MaxCommitEvents,
 		CommitBytes:  int64(cfg.Ingest.MaxCommitBytes),
 		WriteTimeout: cfg.Ingest.WriteTimeout,
+		RetryFor:     min(retryFor, cfg.Ingest.WriteTimeout/2),
 	}
 }
 
-func newAPI(ctx context.Context, cfg *config.Config, access httpapi.Access, store store, service *ingest.Service, committer *ingest.Committer, registry *prometheus.Registry, log *slog.Logger) (*httpapi.Server, error) {
+// retryFor is how long a write is tried again while the store cannot be reached, before it goes to the dead-letter queue
+// or is answered 503: a restart of the store is rarely shorter.
+const retryFor = 500 * time.Millisecond
+
+func newAPI(ctx context.Context, cfg *config.Config, access httpapi.Access, store store, out *outage, committer *ingest.Committer, registry *prometheus.Registry, log *slog.Logger) (*httpapi.Server, error) {
 	key, err := cursorKey(ctx, store)
 	if err != nil {
 		return nil, err
 	}
-	return httpapi.New(httpapi.Config{
-		Access: access, Writer: service, Reader: store, Rules: rules(cfg), MaxBatch: cfg.Ingest.MaxBatchEvents,
+	api := httpapi.Config{
+		Access: access, Writer: out.service, Reader: store, Rules: rules(cfg), MaxBatch: cfg.Ingest.MaxBatchEvents,
 		CursorKey: key, AllowedOrigins: cfg.HTTP.AllowedOrigins, Rate: cfg.HTTP.RateLimit, Burst: cfg.HTTP.RateBurst,
 		Diverged: committer.Diverged, Warnings: store.Warnings(), PoolStats: store.PoolStats,
 		Log: log, Registry: registry, Now: time.Now,
-	}), nil
+	}
+	if out.fallback != nil {
+		api.Fallback, api.DeadLetters = out.fallback, out.fallback.DeadLetters()
+	}
+	return httpapi.New(api), nil
 }
 
 // cursorKey returns the key that authenticates cursors, which the first server of a store makes.
