@@ -34,8 +34,12 @@ func LockFile(path string) (unlock func() error, err error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	// The file stays: a process that has opened it and waits for the lock must meet the next one on the same file.
-	return f.Close, nil
+	return func() error {
+		// Closing alone would leave the lock to a child of this process that is about to be another program.
+		err := Flock(f, syscall.LOCK_UN)
+		// The file stays: a process that has opened it and waits for the lock must meet the next one on the same file.
+		return errors.Join(err, f.Close())
+	}, nil
 }
 
 // holder names the process that holds the lock, as far as its file tells.

@@ -54,7 +54,6 @@ type change struct {
 	// growth is the room that a Put may take at most; zero for other changes, which need none.
 	growth growth
 	answer chan error // buffered, so that answering never waits
-	taken  bool       // guarded by Queue.mu: the loop has it, it can no longer be withdrawn
 	fits   bool       // the loop's: there is room for it
 	err    error      // the loop's: its answer when the transaction succeeds
 }
