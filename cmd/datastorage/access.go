@@ -12,7 +12,7 @@ import (
 )
 
 // openAccess says who may call a server that listens on the address. It keeps the tokens up to date until stop is called.
-func openAccess(cfg config.Auth, listener net.Addr, log *slog.Logger) (access httpapi.Access, stop func(), err error) {
+func openAccess(ctx context.Context, cfg config.Auth, listener net.Addr, log *slog.Logger) (access httpapi.Access, stop func(), err error) {
 	if cfg.TokensFile == "" {
 		access.Local = auth.IsLoopback(listener)
 		if !access.Local {
@@ -27,7 +27,7 @@ func openAccess(cfg config.Auth, listener net.Addr, log *slog.Logger) (access ht
 	}
 	log.Info("requests need a bearer token", "file", cfg.TokensFile, "tokens", file.Len())
 	// Tokens can be changed while the server drains, too.
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var watch sync.WaitGroup
 	watch.Go(func() { file.Watch(ctx) })
 	return httpapi.Access{Clients: file}, func() { cancel(); watch.Wait() }, nil

@@ -90,7 +90,7 @@ func quarantine(ts *testscript.TestScript, _ bool, _ []string) {
 func TestOpenAccess(t *testing.T) {
 	for address, local := range map[string]bool{"127.0.0.1": true, "::1": true, "0.0.0.0": false, "::": false, "10.1.2.3": false} {
 		var log strings.Builder
-		access, stop, err := openAccess(config.Auth{}, &net.TCPAddr{IP: net.ParseIP(address), Port: 80}, slog.New(slog.NewTextHandler(&log, nil)))
+		access, stop, err := openAccess(t.Context(), config.Auth{}, &net.TCPAddr{IP: net.ParseIP(address), Port: 80}, slog.New(slog.NewTextHandler(&log, nil)))
 		if err != nil {
 			t.Fatal(err)
 		}

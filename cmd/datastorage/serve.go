@@ -80,7 +80,7 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) (err error
 		return listenError(cfg.Listen, err)
 	}
 	defer func() { err = errors.Join(err, ignoreClosed(listener.Close())) }()
-	access, stopAccess, err := openAccess(cfg.Auth, listener.Addr(), log)
+	access, stopAccess, err := openAccess(ctx, cfg.Auth, listener.Addr(), log)
 	if err != nil {
 		return err
 	}
