@@ -156,9 +156,6 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// Shared implements deadletter.Queue: the file belongs to one process.
-func (q *Queue) Shared() bool { return false }
-
 // Close takes no more changes, finishes those that wait, and closes the file.
 func (q *Queue) Close() error {
 	q.closeOnce.Do(func() {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,7 +26,9 @@ func hold(t *testing.T, q *Queue) (release func()) {
 		})
 	}()
 	<-held
-	return func() { close(free); <-done }
+	release = sync.OnceFunc(func() { close(free); <-done })
+	t.Cleanup(release)
+	return release
 }
 
 // eventually waits for what other goroutines do.
@@ -103,7 +106,12 @@ func TestPut_BesideFault(t *testing.T) {
 	release := hold(t, q)
 	const callers = 9
 	errFault := errors.New("injected")
-	answers := make(chan error, callers)
+	answers := make(chan error, callers+1)
+	// The loop takes this one, so that the others wait together.
+	first := watched{t.Context(), make(chan struct{}, 1)}
+	go func() { answers <- q.Put(first, []*deadletter.Message{testMessage("c", 10)}) }()
+	<-first.waiting
+	eventually(t, "taking the change", func() bool { return q.queued() == 0 })
 	for i := range callers {
 		go func() {
 			if i == 4 {
@@ -122,16 +130,16 @@ func TestPut_BesideFault(t *testing.T) {
 			answers <- q.Put(context.Background(), []*deadletter.Message{testMessage("c", 10)})
 		}()
 	}
-	eventually(t, "waiting", func() bool { return q.queued() >= callers-1 })
+	eventually(t, "waiting", func() bool { return q.queued() == callers })
 	release()
-	for range callers {
+	for range callers + 1 {
 		if err := <-answers; err != nil {
 			t.Error(err)
 		}
 	}
 	list, err := q.Oldest(t.Context(), 100)
-	if n := q.snapshot().depth; n != callers-1 || err != nil || len(list) != callers-1 {
-		t.Errorf("%d messages wait, %d are counted, %v; want %d", len(list), n, err, callers-1)
+	if n := q.snapshot().depth; n != callers || err != nil || len(list) != callers {
+		t.Errorf("%d messages wait, %d are counted, %v; want %d", len(list), n, err, callers)
 	}
 }
 
