@@ -60,6 +60,5 @@ func (o *outage) Close() error {
 		return nil
 	}
 	o.redriver.Close()
-	o.fallback.Close()
 	return o.queue.Close()
 }

@@ -180,7 +180,8 @@ func newAPI(ctx context.Context, cfg *config.Config, access httpapi.Access, stor
 	}
 	api := httpapi.Config{
 		Access: access, Writer: out.service, Reader: store, Rules: rules(cfg), MaxBatch: cfg.Ingest.MaxBatchEvents,
-		CursorKey: key, AllowedOrigins: cfg.HTTP.AllowedOrigins, Rate: cfg.HTTP.RateLimit, Burst: cfg.HTTP.RateBurst,
+		MaxInFlight: int64(cfg.Ingest.MaxInFlightBytes),
+		CursorKey:   key, AllowedOrigins: cfg.HTTP.AllowedOrigins, Rate: cfg.HTTP.RateLimit, Burst: cfg.HTTP.RateBurst,
 		Diverged: committer.Diverged, Warnings: store.Warnings(), PoolStats: store.PoolStats,
 		Log: log, Registry: registry, Now: time.Now,
 	}

@@ -76,6 +76,9 @@ type Ingest struct {
 	// Events that one batch may hold; more are answered with 413.
 	MaxBatchEvents int `key:"max_batch_events" default:"1000" min:"1" max:"10000"`
 
+	// Bytes of request bodies that may be in memory at once; beyond it writers get 503 at once. At least the largest batch body that the API takes.
+	MaxInFlightBytes Size `key:"max_inflight_bytes" default:"64MiB" min:"16MiB" max:"64GiB"`
+
 	// Memory that events waiting to be committed may take; beyond it writers get 503. At least the largest batch body that the API takes.
 	MaxQueueBytes Size `key:"max_queue_bytes" default:"64MiB" min:"16MiB" max:"64GiB"`
 
@@ -88,38 +91,20 @@ type Ingest struct {
 	// Bytes after which one commit takes no further request. A single larger batch is still one commit.
 	MaxCommitBytes Size `key:"max_commit_bytes" default:"8MiB" min:"64KiB" max:"1GiB"`
 
-	// Memory that the bodies of requests in flight may take; beyond it writers get 503 at once.
-	MaxInflightBytes Size `key:"max_inflight_bytes" default:"128MiB" min:"16MiB" max:"64GiB"`
-
 	// Time within which a write is answered, stored or not.
 	WriteTimeout time.Duration `key:"write_timeout" default:"3s" min:"100ms" max:"1m"`
 }
 
 // DeadLetters says where writes wait while the store cannot take them.
 type DeadLetters struct {
-	// Kind of the queue. disk is a file in data_dir that belongs to this server; redis is shared by all servers that use it; none refuses writes with a 503 instead.
-	Backend string `key:"backend" default:"disk" oneof:"disk redis none"`
+	// Kind of the queue. disk is a file in data_dir that belongs to this server; none answers 503 instead.
+	Backend string `key:"backend" default:"disk" oneof:"disk none"`
 
-	// Bytes that the queue may take, on disk or in Redis; beyond it writers get 503.
+	// Bytes that the queue may take on disk; beyond it writers get 503.
 	MaxBytes Size `key:"max_bytes" default:"1GiB" min:"1MiB" max:"1TiB"`
 
 	// Bytes that the queue on disk leaves free on its file system; below it writers get 503.
 	MinFreeBytes Size `key:"min_free_bytes" default:"256MiB" min:"0" max:"1TiB"`
-
-	// The Redis server of the backend redis.
-	Redis Redis `key:"redis"`
-}
-
-// Redis says which Redis server holds the dead-letter queue.
-type Redis struct {
-	// Redis or Valkey to use, as redis://user:password@host:port/database, or rediss:// for TLS. Never printed, since it may hold a password.
-	URL Secret `key:"url" default:""`
-
-	// File that holds dead_letters.redis.url, read once at start; white space around it is ignored. Of dead_letters.redis.url and this one, the source of higher precedence counts.
-	URLFile string `key:"url_file" default:""`
-
-	// Start even when the Redis server may forget what it has acknowledged: it evicts keys, or does not sync its log to disk. Acknowledged events can be lost then.
-	AllowUnsafe bool `key:"allow_unsafe" default:"false"`
 }
 
 // Retention says how long events are kept.

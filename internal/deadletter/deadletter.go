@@ -59,7 +59,7 @@ type Letter struct {
 
 // Stats is the state of a queue.
 type Stats struct {
-	// Depth is the number of messages that wait to be stored; Bytes is what the queue takes on disk, or in Redis.
+	// Depth is the number of messages that wait to be stored; Bytes is what the queue takes on disk,.
 	Depth int64
 	Bytes int64
 	// Capacity is the number of bytes at which the queue is full.
@@ -80,7 +80,7 @@ var (
 	ErrNotFound = errors.New("there is no such dead letter")
 )
 
-// Queue keeps messages. All methods may be called concurrently, by several servers where the queue is shared. Every
+// Queue keeps messages. All methods may be called concurrently. Every
 // change is durable when the method returns nil; an error other than those above means that nothing is known to be
 // changed, and calling again is safe.
 type Queue interface {
@@ -125,9 +125,6 @@ type Queue interface {
 	// when the lead is lost or the queue closed; release, which may be called twice, gives the lead up. A queue that belongs
 	// to one process has no other to wait for.
 	Lead(ctx context.Context) (lead context.Context, release func(), err error)
-
-	// Shared reports whether several servers put messages into this queue.
-	Shared() bool
 
 	// Close ends the use of the queue. What was put stays.
 	Close() error

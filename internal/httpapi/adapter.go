@@ -41,6 +41,7 @@ type call struct {
 	id string // request id
 	// client is who sent the request: the name of the token's holder, else the address.
 	client string
+	taken  int64 // bytes of the budget
 }
 
 // methods are those that the API serves somewhere.
@@ -56,6 +57,7 @@ func (s *Server) adapt(pattern string, needs auth.Role, h handler) http.Handler 
 		began := s.cfg.Now()
 		c := &call{Request: r, w: w, id: requestID(r), client: clientAddress(r)}
 		w.Header().Set("X-Request-ID", c.id)
+		defer s.budget.giveBack(c)
 		res, err := s.answer(c, needs, h, limited)
 		var status, size int
 		switch {
@@ -220,7 +222,7 @@ type pool struct{ sync.Pool }
 const maxPooled = 64 << 10
 
 // maxTrusted is how much memory an announced length alone gets, in bytes.
-const maxTrusted = 1 << 20
+const maxTrusted = 64 << 10
 
 var buffers = pool{sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}}
 
@@ -233,8 +235,9 @@ func (p *pool) put(b *[]byte) {
 	}
 }
 
-// readBody reads a JSON body of at most limit bytes into a pooled buffer, which the caller gives back.
-func (c *call) readBody(limit int64) (*[]byte, error) {
+// readBody reads a JSON body of at most limit bytes into a pooled buffer, which the caller gives back. The room for it is
+// taken from the server's budget as it arrives, so that what is only announced takes none from others.
+func (s *Server) readBody(c *call, limit int64) (*[]byte, error) {
 	if err := c.checkMediaType(); err != nil {
 		return nil, err
 	}
@@ -247,7 +250,10 @@ func (c *call) readBody(limit int64) (*[]byte, error) {
 	if n := min(c.ContentLength, maxTrusted) + 1; n > int64(cap(*b)) {
 		*b = make([]byte, 0, n)
 	}
-	err := readAll(b, http.MaxBytesReader(c.w, c.Body, limit))
+	err := s.budget.take(c, int64(cap(*b)))
+	if err == nil {
+		err = s.readAll(c, b, http.MaxBytesReader(c.w, c.Body, limit))
+	}
 	if err == nil {
 		return b, nil
 	}
@@ -255,13 +261,20 @@ func (c *call) readBody(limit int64) (*[]byte, error) {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return nil, tooLarge
 	}
+	if full, ok := errors.AsType[*datastorage.Error](err); ok {
+		s.metrics.pushback.Inc()
+		return nil, full
+	}
 	return nil, datastorage.Errorf(datastorage.CodeValidation, "the body ended before it was complete")
 }
 
-func readAll(b *[]byte, r io.Reader) error {
+func (s *Server) readAll(c *call, b *[]byte, r io.Reader) error {
 	for {
-		if len(*b) == cap(*b) {
-			*b = slices.Grow(*b, max(512, cap(*b)))
+		if before := cap(*b); len(*b) == before {
+			if err := s.budget.take(c, int64(max(512, before))); err != nil {
+				return err
+			}
+			*b = slices.Grow(*b, max(512, before))
 		}
 		n, err := r.Read((*b)[len(*b):cap(*b)])
 		*b = (*b)[:len(*b)+n]

@@ -214,7 +214,7 @@ func (s *Server) discardLetter(c *call) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
-	body, err := c.readBody(maxDiscardBody)
+	body, err := s.readBody(c, maxDiscardBody)
 	if err != nil {
 		return nil, err
 	}

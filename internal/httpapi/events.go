@@ -21,7 +21,7 @@ const (
 )
 
 func (s *Server) postEvent(c *call) (*response, error) {
-	body, err := c.readBody(maxEventBody)
+	body, err := s.readBody(c, maxEventBody)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +69,7 @@ func appendStored(b []byte, e *ingest.Stored) (status int, answer []byte) {
 }
 
 func (s *Server) postBatch(c *call) (*response, error) {
-	body, err := c.readBody(maxBatchBody)
+	body, err := s.readBody(c, maxBatchBody)
 	if err != nil {
 		return nil, err
 	}

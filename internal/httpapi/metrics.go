@@ -23,6 +23,7 @@ type metrics struct {
 	querySecs   *prometheus.HistogramVec // operation
 	requests    *prometheus.CounterVec   // route, status
 	requestSecs *prometheus.HistogramVec // route
+	pushback    prometheus.Counter
 }
 
 // Statuses of audit_traces_total.
@@ -40,17 +41,20 @@ const (
 func newMetrics(reg prometheus.Registerer, pool func() PoolStats) *metrics {
 	latency := prometheus.ExponentialBuckets(0.00025, 2, 16)
 	m := &metrics{
-		traces:      counter("datastorage_audit_traces_total", "Audit events by producer category and result.", "service", "status"),
-		lag:         histogram("datastorage_audit_lag_seconds", "Time from event_timestamp to storage.", prometheus.ExponentialBuckets(0.001, 4, 12), "service"),
-		write:       histogram("datastorage_write_duration_seconds", "Time to store one request's records.", latency, "table"),
-		writes:      counter("datastorage_write_total", "Requests to store, by table and result.", "table", "status"),
-		invalid:     counter("datastorage_validation_failures_total", "Fields that broke a rule.", "field", "reason"),
-		queries:     counter("datastorage_query_total", "Reads by operation and result.", "operation", "status"),
-		querySecs:   histogram("datastorage_query_duration_seconds", "Time of a read.", latency, "operation"),
-		requests:    counter("datastorage_http_requests_total", "HTTP requests by route and status.", "route", "status"),
+		traces:    counter("datastorage_audit_traces_total", "Audit events by producer category and result.", "service", "status"),
+		lag:       histogram("datastorage_audit_lag_seconds", "Time from event_timestamp to storage.", prometheus.ExponentialBuckets(0.001, 4, 12), "service"),
+		write:     histogram("datastorage_write_duration_seconds", "Time to store one request's records.", latency, "table"),
+		writes:    counter("datastorage_write_total", "Requests to store, by table and result.", "table", "status"),
+		invalid:   counter("datastorage_validation_failures_total", "Fields that broke a rule.", "field", "reason"),
+		queries:   counter("datastorage_query_total", "Reads by operation and result.", "operation", "status"),
+		querySecs: histogram("datastorage_query_duration_seconds", "Time of a read.", latency, "operation"),
+		requests:  counter("datastorage_http_requests_total", "HTTP requests by route and status.", "route", "status"),
+		pushback: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "datastorage_http_pushback_total", Help: "Requests refused because too many bytes were in flight.",
+		}),
 		requestSecs: histogram("datastorage_http_request_duration_seconds", "Time to answer a request.", latency, "route"),
 	}
-	reg.MustRegister(m.traces, m.lag, m.write, m.writes, m.invalid, m.queries, m.querySecs, m.requests, m.requestSecs)
+	reg.MustRegister(m.traces, m.lag, m.write, m.writes, m.invalid, m.queries, m.querySecs, m.requests, m.requestSecs, m.pushback)
 	registerPool(reg, pool)
 	return m
 }

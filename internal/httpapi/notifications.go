@@ -56,7 +56,7 @@ func newNotificationRecord(n *datastorage.Notification) notificationRecord {
 }
 
 func (s *Server) postNotification(c *call) (*response, error) {
-	body, err := c.readBody(maxNotificationBody)
+	body, err := s.readBody(c, maxNotificationBody)
 	if err != nil {
 		return nil, err
 	}

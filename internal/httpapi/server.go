@@ -40,6 +40,8 @@ type Config struct {
 	CursorKey []byte
 	// AllowedOrigins are the CORS origins; "*" allows any. Empty: none.
 	AllowedOrigins []string
+	// MaxInFlight bounds the bytes of request bodies in memory; beyond it a write is answered 503 at once.
+	MaxInFlight int64
 	// Rate and Burst limit the requests per second of one client address; Rate 0 means no limit.
 	Rate  float64
 	Burst int
@@ -74,6 +76,7 @@ type Server struct {
 	mux      *http.ServeMux
 	metrics  *metrics
 	limiter  *limiter
+	budget   budget
 	draining atomic.Bool
 	acts     sync.Mutex // held while a dead letter is changed
 
@@ -83,6 +86,7 @@ type Server struct {
 // New returns the server of a configuration.
 func New(cfg Config) *Server {
 	s := &Server{cfg: cfg, mux: http.NewServeMux(), metrics: newMetrics(cfg.Registry, cfg.PoolStats)}
+	s.budget.limit = cfg.MaxInFlight
 	if cfg.Rate > 0 {
 		s.limiter = newLimiter(cfg.Rate, cfg.Burst, cfg.Now)
 	}

@@ -90,7 +90,7 @@ func newRecordedServer(t testing.TB, recorder *contracttest.Recorder, change ...
 		t.Fatal(err)
 	}
 	cfg := httpapi.Config{
-		Writer: ingest.NewService(committer), Reader: store, MaxBatch: 1000, CursorKey: bytes.Repeat([]byte{7}, 32),
+		Writer: ingest.NewService(committer), Reader: store, MaxBatch: 1000, MaxInFlight: 64 << 20, CursorKey: bytes.Repeat([]byte{7}, 32),
 		Rules: datastorage.Rules{
 			Window: true, Past: 7 * 24 * time.Hour, Future: 5 * time.Minute,
 			Categories: datastorage.Categories, RetentionDays: datastorage.DefaultRetentionDays,

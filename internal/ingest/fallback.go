@@ -24,61 +24,28 @@ type Fallback struct {
 
 	// takes says that the last Put was durable.
 	takes atomic.Bool
-	// shared says that something waits in a queue that other servers put into as well, as of the last look at it.
-	shared atomic.Bool
-	stop   context.CancelFunc
-	done   chan struct{}
 
 	mu sync.Mutex
-	// waiting counts the messages of each correlation_id that wait in a queue of this process's own, or are being put.
+	// waiting counts the messages of each correlation_id that wait in the queue, or are being put.
 	waiting map[string]int
 	total   int
 }
 
-// sharedPause is how often a shared queue is looked at for messages of other servers.
-const sharedPause = 100 * time.Millisecond
-
-// NewFallback returns the fallback to a queue. It reads which correlation_ids wait there from before. Close ends it; the
-// queue stays open.
+// NewFallback returns the fallback to a queue. It reads which correlation_ids wait there from before.
 func NewFallback(ctx context.Context, queue deadletter.Queue, log *slog.Logger, metrics *FallbackMetrics) (*Fallback, error) {
 	f := &Fallback{
 		letters: queue, breaker: newBreaker(log, metrics.breaker), metrics: metrics, now: time.Now,
-		put: make(chan struct{}, 1), done: make(chan struct{}), waiting: map[string]int{},
+		put: make(chan struct{}, 1), waiting: map[string]int{},
 	}
 	f.takes.Store(true)
-	watch, stop := context.WithCancel(context.Background())
-	f.stop = stop
-	if queue.Shared() {
-		go f.watch(watch)
-		return f, nil
-	}
-	close(f.done)
 	err := queue.Waiting(ctx, func(correlation string) {
 		f.waiting[correlation]++
 		f.total++
 	})
 	if err != nil {
-		stop()
 		return nil, fmt.Errorf("read the dead-letter queue: %w", err)
 	}
 	return f, nil
-}
-
-// Close ends the fallback.
-func (f *Fallback) Close() {
-	f.stop()
-	<-f.done
-}
-
-// watch looks at a shared queue again and again.
-func (f *Fallback) watch(ctx context.Context) {
-	defer close(f.done)
-	for ctx.Err() == nil {
-		// A queue that cannot be reached must not stop a store that works.
-		stats, err := f.letters.Stats(ctx)
-		f.shared.Store(err == nil && stats.Depth > 0)
-		wait(ctx, sharedPause, nil, nil)
-	}
 }
 
 // TakesWrites reports whether the queue is able to take writes, as far as is known: readiness during an outage.
@@ -95,12 +62,6 @@ func (f *Fallback) StoreTakesWrites() bool { return f.breaker.isClosed() }
 func (f *Fallback) mustQueue(ctx context.Context, b *batch) (string, error) {
 	if !f.breaker.isClosed() {
 		return "the store cannot be reached", nil
-	}
-	if f.letters.Shared() {
-		if f.shared.Load() {
-			return "earlier events wait in the shared queue", nil
-		}
-		return "", nil
 	}
 	empty, behind := f.behind(b)
 	switch {
@@ -170,7 +131,6 @@ func (f *Fallback) queue(ctx context.Context, b *batch, note *datastorage.Notifi
 	if err != nil {
 		return f.refused(err)
 	}
-	f.shared.Store(true)
 	f.metrics.enqueued.WithLabelValues(stream, stream).Add(float64(appended))
 	for _, n := range places {
 		b.stored[n].Queued = true
@@ -201,9 +161,6 @@ func (f *Fallback) refused(err error) error {
 
 // count adds n to the number of waiting messages of each correlation_id.
 func (f *Fallback) count(messages []*deadletter.Message, n int) {
-	if f.letters.Shared() {
-		return
-	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, m := range messages {
@@ -221,9 +178,6 @@ func (f *Fallback) add(correlation string, n int) {
 // uncountUnput takes back the count of messages that were not appended: all when the Put failed, else those that waited
 // before.
 func (f *Fallback) uncountUnput(messages []*deadletter.Message, err error) {
-	if f.letters.Shared() {
-		return
-	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, m := range messages {

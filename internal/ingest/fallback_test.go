@@ -99,7 +99,6 @@ func startSystem(t *testing.T, store *faultStore, queue *faultQueue) *system {
 	r := ingest.NewRedriver(f, c, log)
 	t.Cleanup(func() {
 		r.Close()
-		f.Close()
 		c.Close()
 		if err := queue.Close(); err != nil {
 			t.Error(err)
@@ -232,7 +231,9 @@ func TestFallback_FaultsEverywhere(t *testing.T) {
 	}
 	down := datastorage.Unavailable(nil, "outage")
 	s.store.set(
-		func(*datastorage.Write) error { return errors.Join(sometimes(3, down), sometimes(5, ledger.ErrOutcomeUnknown)) },
+		func(*datastorage.Write) error {
+			return errors.Join(sometimes(3, down), sometimes(5, ledger.ErrOutcomeUnknown))
+		},
 		func() error { return sometimes(4, ledger.ErrOutcomeUnknown) },
 	)
 	broken := errors.New("the disk of the queue fails")

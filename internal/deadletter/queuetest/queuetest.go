@@ -64,7 +64,6 @@ func Run(t *testing.T, open func(t *testing.T) Backend) {
 		{"Cancelled", testCancelled},
 		{"Lead", testLead},
 		{"Lead/passes on at Close", testLeadAtClose},
-		{"Shared", testShared},
 		{"Model", testModel},
 	} {
 		t.Run(c.name, func(t *testing.T) {
