@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -71,12 +72,13 @@ type committer struct {
 // both sides of a commit leaves a log that verifies and holds every acknowledged event exactly once.
 func TestAudit_AnyInterleaving(t *testing.T) {
 	t.Parallel()
+	base, runs := t.TempDir(), 0
 	rapid.Check(t, func(t *rapid.T) {
-		dir, err := os.MkdirTemp("", "audit-*")
-		if err != nil {
+		runs++
+		dir := filepath.Join(base, strconv.Itoa(runs))
+		if err := os.Mkdir(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		defer os.RemoveAll(dir)
 		if err := migrate(context.Background(), filepath.Join(dir, FileName)); err != nil {
 			t.Fatal(err)
 		}
@@ -89,10 +91,11 @@ func TestAudit_AnyInterleaving(t *testing.T) {
 			r := &replicas[rapid.IntRange(0, 1).Draw(t, "replica")]
 			c.next = rapid.SampledFrom([]string{"", "", "", "before", "behind"}).Draw(t, "fate")
 			if !r.known || rapid.Bool().Draw(t, "reload") {
-				if r.head, err = c.store().Head(context.Background()); err != nil {
+				head, err := c.store().Head(context.Background())
+				if err != nil {
 					t.Fatal(err)
 				}
-				r.known = true
+				r.head, r.known = head, true
 			}
 			records := draw(t, acknowledged)
 			commit, next := ledger.NewCommit(&r.head, records, time.Now())
