@@ -1,8 +1,6 @@
 package ledger
 
 import (
-	"bufio"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 )
 
@@ -64,11 +64,11 @@ type answerJSON struct {
 // Answers with status "accepted" have no receipt and are passed over. It is an error when none is found. name is for
 // messages.
 func ReadReceipts(r io.Reader, name string) ([]Anchor, error) {
-	dec := json.NewDecoder(bufio.NewReaderSize(r, 1<<16))
+	dec := jsontext.NewDecoder(r)
 	var anchors []Anchor
 	for n := 1; ; n++ {
 		var answer answerJSON
-		err := dec.Decode(&answer)
+		err := json.UnmarshalDecode(dec, &answer)
 		if errors.Is(err, io.EOF) {
 			break
 		}

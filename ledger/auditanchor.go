@@ -103,7 +103,7 @@ func (c *anchorCheck) finish(size int64, f *faultList) {
 	}
 }
 
-func (a *Anchor) name() string {
+func (a Anchor) name() string {
 	if a.Source != "" {
 		return a.Source
 	}

@@ -154,6 +154,9 @@ func (s *bodyScanner) scan(body []byte) error {
 	return nil
 }
 
+// accepts is scan for those who do not care what is wrong.
+func (s *bodyScanner) accepts(body []byte) bool { return s.scan(body) == nil }
+
 func (s *bodyScanner) value(m *member) bool {
 	switch m.kind {
 	case kindInteger:

@@ -249,7 +249,7 @@ func (a *auditor) readBucket(ctx context.Context, bucket int64, expected map[uui
 	}
 	var s bodyScanner
 	err = a.src.Events(ctx, first, next, func(r *EventRow) error {
-		if a.digest.commitment(r.Salt, r.Body) != commitments[r.LogIndex] || s.scan(r.Body) != nil {
+		if a.digest.commitment(r.Salt, r.Body) != commitments[r.LogIndex] || !s.accepts(r.Body) {
 			return nil
 		}
 		if e := expected[s.id]; e != nil && e.index == r.LogIndex {

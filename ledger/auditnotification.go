@@ -2,8 +2,8 @@ package ledger
 
 import (
 	"context"
-	"encoding/json"
 
+	"github.com/go-json-experiment/json"
 	"github.com/google/uuid"
 
 	"github.com/datastorage-io/datastorage"
@@ -36,22 +36,19 @@ func (a *auditor) notificationRecords(ctx context.Context) error {
 			return nil
 		}
 		// A row that is missing or wrong is a fault of the event, which is named there.
-		if r.Body == nil || a.lost.bad[r.LogIndex] || a.scanner.scan(r.Body) != nil || a.scanner.id != r.EventID {
+		if r.Body == nil || a.lost.bad[r.LogIndex] || !a.scanner.accepts(r.Body) || a.scanner.id != r.EventID {
 			return nil
 		}
-		var d notificationData
-		if err := json.Unmarshal(a.scanner.data, &d); err != nil {
-			a.alteredNotification(r, "event_id", "of another kind")
-			return nil
-		}
-		a.notification(r, &d)
+		a.notification(r)
 		return nil
 	})
 }
 
-func (a *auditor) notification(r *NotificationRow, d *notificationData) {
-	if r.EventID != uuid.NewSHA1(datastorage.Namespace, []byte("notification:"+d.NotificationID)) {
-		a.alteredNotification(r, "event_id", "that of another notification")
+// notification compares a record with the body of its event, which the scanner has read.
+func (a *auditor) notification(r *NotificationRow) {
+	var d notificationData
+	if json.Unmarshal(a.scanner.data, &d) != nil || r.EventID != uuid.NewSHA1(datastorage.Namespace, []byte("notification:"+d.NotificationID)) {
+		a.faults.add(AlteredNotification, "event_id", r.LogIndex, r.EventID, "the event of the notification record %d is another's", r.ID)
 		return
 	}
 	for _, field := range []struct {
@@ -70,15 +67,7 @@ func (a *auditor) notification(r *NotificationRow, d *notificationData) {
 		{"status", r.Status == d.Status},
 	} {
 		if !field.same {
-			a.alteredNotification(r, field.name, "")
+			a.faults.add(AlteredNotification, field.name, r.LogIndex, r.EventID, "%s of the notification record %d differs from its event", field.name, r.ID)
 		}
 	}
-}
-
-func (a *auditor) alteredNotification(r *NotificationRow, field, instead string) {
-	if instead != "" {
-		a.faults.add(AlteredNotification, field, r.LogIndex, r.EventID, "the event of the notification record %d is %s", r.ID, instead)
-		return
-	}
-	a.faults.add(AlteredNotification, field, r.LogIndex, r.EventID, "%s of the notification record %d differs from its event", field, r.ID)
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -49,7 +50,7 @@ func OpenAudit(ctx context.Context, dir string) (*AuditSource, error) {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
 	a := &AuditSource{dir: dir, now: time.Now, null: rand.Text()}
-	a.conn.dsn = dsn(file, auditCache, "query_only(1)", "temp_store(MEMORY)") + "&mode=" + auditMode(file)
+	a.conn.dsn = dsn(file, auditCache, "query_only(1)", "temp_store(MEMORY)", auditMap) + "&mode=" + auditMode(file)
 	if err := a.conn.connect(); err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
@@ -68,8 +69,13 @@ func auditMode(file string) string {
 	return "ro"
 }
 
-// auditCache is the page cache of an audit, in KiB. It reads every page once.
-const auditCache = 1 << 10
+const (
+	// auditCache is the page cache of an audit, in KiB. It reads every page once.
+	auditCache = 1 << 10
+	// auditMap has SQLite read the file's pages from mapped memory, as far as it can: a system call for each page is a fifth
+	// of an audit's time.
+	auditMap = "mmap_size(2147418112)"
+)
 
 // Name says where the database is.
 func (a *AuditSource) Name() string { return "SQLite in " + a.dir }
@@ -117,10 +123,27 @@ func (a *AuditSource) one(ctx context.Context, query string, n *int64) error {
 }
 
 // query runs one statement. The driver watches no context, which would cost as much as reading a row.
-func (a *AuditSource) query(ctx context.Context, text string, args []any, each func(row []driver.Value) error) error {
+func (a *AuditSource) query(ctx context.Context, text string, args []any, each func(row []driver.Value) error) (err error) {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if err := a.conn.connect(); err != nil {
+		return err
+	}
+	// Mapped memory that cannot be read is a fault of the processor, not an error of a system call.
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		fault := recover()
+		if fault == nil {
+			return
+		}
+		if _, ok := fault.(interface{ Addr() uintptr }); !ok {
+			panic(fault)
+		}
+		// Nobody knows what state the connection is in, so it is left behind, and the next query opens another.
+		a.conn = conn{dsn: a.conn.dsn}
+		err = errors.New("the database file cannot be read: it was cut short, or its disk has failed")
+	}()
 	return a.conn.query(context.WithoutCancel(ctx), text, args, each)
 }
 

@@ -45,7 +45,7 @@ func processorTime(b *testing.B) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-func fill(b *testing.B, dir string, events, perCommit int) {
+func fill(b testing.TB, dir string, events, perCommit int) {
 	b.Helper()
 	s, err := Open(b.Context(), dir, Options{Readers: 1})
 	if err != nil {

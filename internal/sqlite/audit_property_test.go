@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -231,5 +232,24 @@ func TestAudit_Separator(t *testing.T) {
 	target.Exec(t, `UPDATE events SET actor_id = 'a', actor_type = 'b' || char(31) || char(31) WHERE log_index = 1`)
 	if r := audit(); r.FaultCount != 2 || r.Kinds[ledger.AlteredColumn] != 2 || r.Faults[0].LogIndex != 1 {
 		t.Fatalf("%v", r.Faults)
+	}
+}
+
+// A file that is cut short while it is read is an error, not the end of the process.
+func TestAudit_CutFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	fill(t, dir, 400, 100)
+	source := openSource(t, dir)
+	rows := 0
+	err := source.Events(t.Context(), 0, 400, func(*ledger.EventRow) error {
+		rows++
+		return os.Truncate(filepath.Join(dir, FileName), 0)
+	})
+	if err == nil || !strings.Contains(err.Error(), "cannot be read") {
+		t.Errorf("%d rows were read, %v", rows, err)
+	}
+	if _, err := ledger.Audit(t.Context(), source, ledger.AuditOptions{}); err == nil {
+		t.Error("an empty file was read")
 	}
 }
