@@ -24,7 +24,7 @@ func eachStore(t *testing.T, test func(t *testing.T, args []string)) {
 	})
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
-		test(t, []string{"--database-url", pgtest.Empty(t)})
+		test(t, []string{"--database-url", pgtest.Empty(t), "--data-dir", t.TempDir()})
 	})
 }
 
@@ -198,7 +198,10 @@ func TestImport_BesideServer(t *testing.T) {
 func TestServe_TwoOnOneDatabase(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Empty(t)
-	servers := []*server{startServer(t, "--database-url", url), startServer(t, "--database-url", url)}
+	servers := []*server{
+		startServer(t, "--database-url", url, "--data-dir", t.TempDir()),
+		startServer(t, "--database-url", url, "--data-dir", t.TempDir()),
+	}
 	var clients sync.WaitGroup
 	for c := range 16 {
 		clients.Go(func() {
