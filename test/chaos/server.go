@@ -22,6 +22,8 @@ const (
 	// startTimeout is how long the server may take until it serves, stopTimeout until it has ended after SIGTERM.
 	startTimeout = 30 * time.Second
 	stopTimeout  = 40 * time.Second
+	// readTimeout bounds one GET: a page of the walk takes long on a busy machine.
+	readTimeout = 30 * time.Second
 	// maxLogLine is how much of a line of the server's log is shown, in bytes.
 	maxLogLine = 300
 	// pollInterval is how often anything is asked whether it is so far.
@@ -57,7 +59,7 @@ func (l *lab) newServer(ctx context.Context, environ []string, args ...string) (
 		lab: l, url: "http://" + address, log: filepath.Join(l.dir, "server.log"), done: done,
 		args:     append([]string{"serve", "--listen", address, "--log-level", "warn"}, args...),
 		environ:  append([]string{"DATASTORAGE_SHUTDOWN_DRAIN_DELAY=0s"}, environ...),
-		requests: http.Client{Timeout: 5 * time.Second},
+		requests: http.Client{Timeout: readTimeout},
 	}, nil
 }
 

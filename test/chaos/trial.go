@@ -19,8 +19,11 @@ import (
 )
 
 const (
-	// recoverTimeout is how long the queue may take to be empty again while clients write, and again when they have stopped.
-	recoverTimeout = 60 * time.Second
+	// recoverTimeout is how long the queue may take to be empty again while clients write, shortRecoverTimeout the same in a
+	// short run; drainTimeout is how long it may take when they have stopped.
+	recoverTimeout      = 60 * time.Second
+	shortRecoverTimeout = 15 * time.Second
+	drainTimeout        = 2 * time.Minute
 	// ackTimeout is how long the clients may take to get their last events acknowledged.
 	ackTimeout = 30 * time.Second
 	// diskMebibytes is the size of the disks that are filled, in MiB.
@@ -228,7 +231,11 @@ func (t *trial) recover(ctx context.Context, r *result) error {
 	if !t.queue {
 		t.remark("this build has no dead-letter queue")
 	}
-	err := until(ctx, recoverTimeout, "the queue is empty", func() bool {
+	limit := recoverTimeout
+	if t.short {
+		limit = shortRecoverTimeout
+	}
+	err := until(ctx, limit, "the queue is empty", func() bool {
 		if t.queue {
 			if depth, ok := t.server.depth(ctx); !ok || depth > 0 {
 				return false
@@ -240,7 +247,8 @@ func (t *trial) recover(ctx context.Context, r *result) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case err != nil:
-		t.remark("the queue was not empty %s after healing while clients went on", recoverTimeout)
+		depth, _ := t.server.depth(ctx)
+		r.fail("%s after healing, with clients that go on, new events are still queued (%d wait)", limit, depth)
 	default:
 		seconds := time.Since(t.healed).Seconds()
 		r.Recovery = &seconds
@@ -269,10 +277,14 @@ func (t *trial) settle(ctx context.Context, r *result) error {
 	if !t.queue || ctx.Err() != nil {
 		return ctx.Err()
 	}
-	err := until(ctx, recoverTimeout, "the queue is empty when nobody writes", func() bool {
+	began := time.Now()
+	err := until(ctx, drainTimeout, "the queue is empty when nobody writes", func() bool {
 		depth, ok := t.server.depth(ctx)
 		return ok && depth == 0
 	})
+	if r.Recovery == nil && err == nil {
+		t.remark("the queue was empty %s after the clients had stopped", seconds(time.Since(began).Seconds()))
+	}
 	if err != nil && ctx.Err() == nil {
 		r.fail("%v", err)
 		err = nil
