@@ -155,7 +155,7 @@ func (c *Conn) Transaction(ctx context.Context, begin string, f func() error) (e
 	ended := false
 	defer func() {
 		if !ended {
-			c.rollback()
+			c.rollback(context.WithoutCancel(ctx))
 		}
 	}()
 	if _, err := c.Exec(ctx, begin); err != nil {
@@ -172,8 +172,8 @@ func (c *Conn) Transaction(ctx context.Context, begin string, f func() error) (e
 	return nil
 }
 
-func (c *Conn) rollback() {
-	_, err := c.Exec(context.Background(), "ROLLBACK")
+func (c *Conn) rollback(ctx context.Context) {
+	_, err := c.Exec(ctx, "ROLLBACK")
 	// A plain error says that there is no transaction any more.
 	if err != nil && Code(err) != sqlite3.SQLITE_ERROR {
 		_ = c.Close()

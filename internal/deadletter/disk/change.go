@@ -88,7 +88,7 @@ func (q *Queue) Replay(ctx context.Context, id string) error {
 }
 
 func (t *tx) whyNotReplayed(seq int64) error {
-	n, err := number(context.Background(), t.Conn, `SELECT count(*) FROM letters WHERE seq = ?`, seq)
+	n, err := number(t.ctx, t.Conn, `SELECT count(*) FROM letters WHERE seq = ?`, seq)
 	if err != nil {
 		return err
 	}

@@ -101,7 +101,7 @@ func Open(ctx context.Context, dir string, opts Options) (*Queue, error) {
 		close(q.done)
 		return nil, errors.Join(err, q.Close())
 	}
-	go q.loop()
+	go q.loop(context.WithoutCancel(ctx))
 	return q, nil
 }
 
@@ -141,7 +141,7 @@ func (q *Queue) open(ctx context.Context) error {
 			return err
 		}
 		q.state = s
-		_, err = q.countPages(c)
+		_, err = q.countPages(ctx, c)
 		return err
 	})
 	return q.explain(err)

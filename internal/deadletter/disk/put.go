@@ -143,7 +143,7 @@ func (t *tx) undo(first int64, refused error) error {
 // compare returns why a row that was not appended does not count as put, nil when it does.
 func (t *tx) compare(r *row) (refused, err error) {
 	found, body := false, ""
-	err = t.Query(context.Background(), `SELECT body FROM waiting WHERE event_id = ?`, []any{r.eventID[:]},
+	err = t.Query(t.ctx, `SELECT body FROM waiting WHERE event_id = ?`, []any{r.eventID[:]},
 		func(row []driver.Value) error {
 			found, body = true, sqlitedb.Text(row[0])
 			return nil

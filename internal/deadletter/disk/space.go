@@ -3,6 +3,7 @@ package disk
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -50,7 +51,7 @@ func (q *Queue) walPages() int64 {
 }
 
 // allot decides which of the changes get the room that they need.
-func (q *Queue) allot(c *sqlitedb.Conn, batch []*change) error {
+func (q *Queue) allot(ctx context.Context, c *sqlitedb.Conn, batch []*change) error {
 	var sum growth
 	for _, change := range batch {
 		change.fits = true
@@ -59,16 +60,16 @@ func (q *Queue) allot(c *sqlitedb.Conn, batch []*change) error {
 	if sum.data == 0 {
 		return nil
 	}
-	r, err := q.measure(c)
+	r, err := q.measure(ctx, c)
 	if err != nil || r.holds(sum) {
 		return err
 	}
 	if r.beside > 0 {
 		// What is in the log and in the file takes its room twice.
-		if err := checkpoint(c); err != nil {
+		if err := checkpoint(ctx, c); err != nil {
 			return err
 		}
-		if r, err = q.measure(c); err != nil {
+		if r, err = q.measure(ctx, c); err != nil {
 			return err
 		}
 	}
@@ -95,12 +96,12 @@ type room struct {
 	free     int64 // bytes that the file system has, beyond what must stay free
 }
 
-func (q *Queue) measure(c *sqlitedb.Conn) (r room, err error) {
-	pages, err := q.countPages(c)
+func (q *Queue) measure(ctx context.Context, c *sqlitedb.Conn) (r room, err error) {
+	pages, err := q.countPages(ctx, c)
 	if err != nil {
 		return room{}, err
 	}
-	unused, err := number(context.Background(), c, `PRAGMA freelist_count`)
+	unused, err := number(ctx, c, `PRAGMA freelist_count`)
 	if err != nil {
 		return room{}, err
 	}
@@ -121,8 +122,8 @@ func (r room) holds(g growth) bool {
 }
 
 // countPages reads and notes the size of the database.
-func (q *Queue) countPages(c *sqlitedb.Conn) (int64, error) {
-	n, err := number(context.Background(), c, `PRAGMA page_count`)
+func (q *Queue) countPages(ctx context.Context, c *sqlitedb.Conn) (int64, error) {
+	n, err := number(ctx, c, `PRAGMA page_count`)
 	if err == nil {
 		q.pages.Store(n)
 	}
@@ -146,7 +147,7 @@ func freeBytes(dir string) (int64, error) {
 	var s syscall.Statfs_t
 	for {
 		err := syscall.Statfs(dir, &s)
-		if err == syscall.EINTR { //nolint:errorlint // a system call returns it bare
+		if errors.Is(err, syscall.EINTR) {
 			continue
 		}
 		return int64(s.Bavail) * int64(s.Bsize), err //nolint:unconvert // the types differ between systems
@@ -154,22 +155,22 @@ func freeBytes(dir string) (int64, error) {
 }
 
 // checkpoint moves the log into the file and empties it, as far as nobody reads it.
-func checkpoint(c *sqlitedb.Conn) error {
-	return c.Query(context.Background(), `PRAGMA wal_checkpoint(TRUNCATE)`, nil, func([]driver.Value) error { return nil })
+func checkpoint(ctx context.Context, c *sqlitedb.Conn) error {
+	return c.Query(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`, nil, func([]driver.Value) error { return nil })
 }
 
 // shrink gives the room of a file in which nothing waits any more back to the file system, when it is much and few
 // letters have to be copied for it. That it fails does not matter: the room is used again.
-func (q *Queue) shrink(c *sqlitedb.Conn, pages int64) {
+func (q *Queue) shrink(ctx context.Context, c *sqlitedb.Conn, pages int64) {
 	if pages < min(shrinkPages, q.walPages()) {
 		return
 	}
-	unused, err := number(context.Background(), c, `PRAGMA freelist_count`)
+	unused, err := number(ctx, c, `PRAGMA freelist_count`)
 	if kept := pages - unused; err != nil || kept > pages/4 || kept > maxKeptPages {
 		return
 	}
-	if _, err := c.Exec(context.Background(), `VACUUM`); err == nil {
-		_ = checkpoint(c)
-		_, _ = q.countPages(c)
+	if _, err := c.Exec(ctx, `VACUUM`); err == nil {
+		_ = checkpoint(ctx, c)
+		_, _ = q.countPages(ctx, c)
 	}
 }

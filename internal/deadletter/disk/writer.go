@@ -60,6 +60,7 @@ type change struct {
 
 // tx is a transaction on its way.
 type tx struct {
+	ctx context.Context // the loop's, which is never cancelled
 	*sqlitedb.Conn
 	state
 	fits bool // the change that is applied may take room
@@ -140,15 +141,15 @@ func (q *Queue) take() (batch []*change, closing bool) {
 	return batch, q.closing
 }
 
-// loop makes the changes: whatever waits when the last transaction ends is the next one.
-func (q *Queue) loop() {
+// loop makes the changes: whatever waits when the last transaction ends is the next one. ctx is never cancelled.
+func (q *Queue) loop(ctx context.Context) {
 	defer close(q.done)
 	for {
 		// Callers that are ready to run get to join this transaction.
 		runtime.Gosched()
 		batch, closing := q.take()
 		if len(batch) > 0 {
-			q.commit(batch)
+			q.commit(ctx, batch)
 			continue
 		}
 		if closing {
@@ -159,22 +160,22 @@ func (q *Queue) loop() {
 }
 
 // commit makes a batch of changes in one transaction and answers each.
-func (q *Queue) commit(batch []*change) {
-	err := q.writer.Use(context.Background(), func(c *sqlitedb.Conn) error {
-		if err := q.allot(c, batch); err != nil {
+func (q *Queue) commit(ctx context.Context, batch []*change) {
+	err := q.writer.Use(ctx, func(c *sqlitedb.Conn) error {
+		if err := q.allot(ctx, c, batch); err != nil {
 			return err
 		}
 		before := q.snapshot()
-		after, err := q.transact(c, before, batch)
+		after, err := q.transact(ctx, c, before, batch)
 		if err != nil {
 			return err
 		}
 		q.mu.Lock()
 		q.state = after
 		q.mu.Unlock()
-		pages, err := q.countPages(c)
+		pages, err := q.countPages(ctx, c)
 		if err == nil && after.depth == 0 && before.depth > 0 {
-			q.shrink(c, pages)
+			q.shrink(ctx, c, pages)
 		}
 		return nil
 	})
@@ -185,8 +186,8 @@ func (q *Queue) commit(batch []*change) {
 		}
 	case len(batch) > 1:
 		// The fault may belong to one change, as when the room does not suffice; the others must not suffer for it.
-		q.commit(batch[:len(batch)/2])
-		q.commit(batch[len(batch)/2:])
+		q.commit(ctx, batch[:len(batch)/2])
+		q.commit(ctx, batch[len(batch)/2:])
 	case sqlitedb.Code(err) == sqlite3.SQLITE_FULL && batch[0].growth.data > 0:
 		batch[0].answer <- fmt.Errorf("%w: %w", deadletter.ErrFull, err)
 	default:
@@ -200,10 +201,10 @@ func (q *Queue) snapshot() state {
 	return q.state
 }
 
-// transact applies the changes and returns the state behind them. Once begun it is not cancelled.
-func (q *Queue) transact(c *sqlitedb.Conn, s state, batch []*change) (state, error) {
-	t := &tx{Conn: c, state: s}
-	err := c.Transaction(context.Background(), "BEGIN IMMEDIATE", func() error {
+// transact applies the changes and returns the state behind them.
+func (q *Queue) transact(ctx context.Context, c *sqlitedb.Conn, s state, batch []*change) (state, error) {
+	t := &tx{ctx: ctx, Conn: c, state: s}
+	err := c.Transaction(ctx, "BEGIN IMMEDIATE", func() error {
 		for _, change := range batch {
 			t.fits = change.fits
 			change.err = nil
@@ -221,7 +222,7 @@ func (q *Queue) transact(c *sqlitedb.Conn, s state, batch []*change) (state, err
 
 // exec runs a statement and returns the number of rows that it changed.
 func (t *tx) exec(text string, args ...any) (int64, error) {
-	result, err := t.Exec(context.Background(), text, args...)
+	result, err := t.Exec(t.ctx, text, args...)
 	if err != nil {
 		return 0, err
 	}
