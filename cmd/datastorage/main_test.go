@@ -55,7 +55,7 @@ func TestReport(t *testing.T) {
 		code int
 	}{
 		{nil, "", 0},
-		{fmt.Errorf("%s\n", "the disk is full"), "datastorage: the disk is full\n", 1},
+		{errors.Join(errors.New("the disk is full"), nil), "datastorage: the disk is full\n", 1},
 		{usagef("no file named %s", "x"), "datastorage: no file named x\n", 2},
 		{fmt.Errorf("serve: %w", usagef("x")), "datastorage: serve: x\n", 2},
 		{config.Faults{flag}, "datastorage: listen (--listen): is wrong\n", 2},

@@ -89,7 +89,12 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) (err error
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, store.Close()) }()
+	defer func() {
+		// What was acknowledged is safe: a database that does not answer any more is no failure of this server.
+		if closeErr := store.Close(); closeErr != nil {
+			log.Warn("the store did not close in good order", "error", closeErr)
+		}
+	}()
 
 	registry := telemetry.NewRegistry()
 	committer, err := ingest.NewCommitter(ctx, store, limits(cfg), log, ingest.NewMetrics(registry))

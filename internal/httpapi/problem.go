@@ -34,7 +34,7 @@ var kinds = map[datastorage.Code]kind{
 	datastorage.CodeUnsupportedMedia: {http.StatusUnsupportedMediaType, "Unsupported Media Type", slog.LevelInfo},
 	datastorage.CodeTooManyRequests:  {http.StatusTooManyRequests, "Too Many Requests", slog.LevelInfo},
 	datastorage.CodeInternal:         {http.StatusInternalServerError, "Internal Server Error", slog.LevelError},
-	datastorage.CodeUnavailable:      {http.StatusServiceUnavailable, "Service Unavailable", slog.LevelWarn},
+	datastorage.CodeUnavailable:      {http.StatusServiceUnavailable, "Service Unavailable", slog.LevelInfo},
 }
 
 // problem is an RFC 9457 document with the members that this API adds.

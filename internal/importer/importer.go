@@ -138,7 +138,7 @@ func (im *importer) check(ctx context.Context, file io.Reader) (survey, error) {
 	lines := newLineReader(io.TeeReader(file, h))
 	for {
 		raw, err := lines.next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
@@ -242,7 +242,7 @@ func (im *importer) prepare(ctx context.Context, file io.Reader, want [sha256.Si
 	for done := false; !done; {
 		raw, err := lines.next()
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			done = true
 		case err != nil:
 			return err

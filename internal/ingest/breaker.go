@@ -77,9 +77,3 @@ func (b *breaker) set(state breakerState, cause error) {
 		b.log.Info("the store takes writes again")
 	}
 }
-
-func (b *breaker) current() breakerState {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.state
-}

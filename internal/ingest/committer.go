@@ -41,6 +41,10 @@ var (
 	errBusyIDs = errors.New("event_ids are contended")
 )
 
+// errLate is the cause of CodeUnavailable when a write's time was over before its commit was answered: the store is slow
+// or hangs, or much waits for it.
+var errLate = errors.New("the write's time is over")
+
 // isOutage reports whether a write failed because the store could not take it, rather than for its content or because
 // this server has too much to do.
 func isOutage(err error) bool {
@@ -138,8 +142,8 @@ func (c *Committer) Diverged() error {
 }
 
 // submit commits w and returns its place in the log. Errors: errTaken, or a *datastorage.Error; CodeUnavailable when
-// the queue is full, the committer closes, the store fails, or no answer came in time.
-func (c *Committer) submit(w datastorage.Write) (placement, error) {
+// the queue is full, the committer closes, the store fails, or no answer came before ctx ended.
+func (c *Committer) submit(ctx context.Context, w datastorage.Write) (placement, error) {
 	r := &request{write: w, events: len(w.Records), queued: c.now(), answer: make(chan answer, 1)}
 	for _, rec := range w.Records {
 		r.bytes += int64(len(rec.Body)) + recordOverhead
@@ -147,21 +151,19 @@ func (c *Committer) submit(w datastorage.Write) (placement, error) {
 	if err := c.enqueue(r); err != nil {
 		return placement{}, err
 	}
-	timeout := time.NewTimer(c.limits.WriteTimeout)
-	defer timeout.Stop()
 	select {
 	case a := <-r.answer:
 		return a.at, a.err
-	case <-timeout.C:
+	case <-ctx.Done():
 	}
 	if c.withdraw(r) {
-		return placement{}, datastorage.Unavailable(nil, "the store did not take the write in time; nothing was stored, try again")
+		return placement{}, datastorage.Unavailable(errLate, "the store did not take the write in time; nothing was stored, try again")
 	}
 	select {
 	case a := <-r.answer:
 		return a.at, a.err
 	default:
-		return placement{}, datastorage.Unavailable(nil, "the store did not answer in time; whether the write was stored is unknown, try again with the same event_id")
+		return placement{}, datastorage.Unavailable(errLate, "the store did not answer in time; whether the write was stored is unknown, try again with the same event_id")
 	}
 }
 

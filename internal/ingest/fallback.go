@@ -26,6 +26,10 @@ type Fallback struct {
 	takes atomic.Bool
 
 	mu sync.Mutex
+	// left is closed, and replaced, when messages leave the queue.
+	left chan struct{}
+	// began and ended count the Puts.
+	began, ended int64
 	// waiting counts the messages of each correlation_id that wait in the queue, or are being put.
 	waiting map[string]int
 	total   int
@@ -35,7 +39,7 @@ type Fallback struct {
 func NewFallback(ctx context.Context, queue deadletter.Queue, log *slog.Logger, metrics *FallbackMetrics) (*Fallback, error) {
 	f := &Fallback{
 		letters: queue, breaker: newBreaker(log, metrics.breaker), metrics: metrics, now: time.Now,
-		put: make(chan struct{}, 1), waiting: map[string]int{},
+		put: make(chan struct{}, 1), left: make(chan struct{}), waiting: map[string]int{},
 	}
 	f.takes.Store(true)
 	err := queue.Waiting(ctx, func(correlation string) {
@@ -63,7 +67,7 @@ func (f *Fallback) mustQueue(ctx context.Context, b *batch) (string, error) {
 	if !f.breaker.isClosed() {
 		return "the store cannot be reached", nil
 	}
-	empty, behind := f.behind(b)
+	empty, behind := f.awaitTurn(ctx, b)
 	switch {
 	case empty:
 		return "", nil
@@ -86,19 +90,50 @@ func (f *Fallback) mustQueue(ctx context.Context, b *batch) (string, error) {
 	return "", nil
 }
 
-// behind reports whether nothing at all waits, and whether something of the batch's correlation_ids does.
-func (f *Fallback) behind(b *batch) (empty, behind bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.total == 0 {
-		return true, false
-	}
-	for n := range b.events {
-		if f.waiting[b.events[n].CorrelationID] > 0 {
+// turnWait is how long a write waits for earlier events of its correlation_id to be stored before it joins them in the
+// queue. Without it, clients that go on would keep the end of the queue in motion for ever.
+const turnWait = 250 * time.Millisecond
+
+// awaitTurn waits, for a while, until nothing of the batch's correlation_ids is in the queue. It reports whether nothing
+// at all is, and whether something of these still is.
+func (f *Fallback) awaitTurn(ctx context.Context, b *batch) (empty, behind bool) {
+	var timeout <-chan time.Time
+	for {
+		f.mu.Lock()
+		empty, behind, left := f.total == 0, f.behind(b), f.left
+		f.mu.Unlock()
+		if !behind {
+			return empty, false
+		}
+		if timeout == nil {
+			timer := time.NewTimer(turnWait)
+			defer timer.Stop()
+			timeout = timer.C
+		}
+		select {
+		case <-left:
+		case <-timeout:
+			return false, true
+		case <-ctx.Done():
+			return false, true
+		}
+		if !f.breaker.isClosed() {
 			return false, true
 		}
 	}
-	return false, false
+}
+
+// behind reports whether something of the batch's correlation_ids waits. The caller holds mu.
+func (f *Fallback) behind(b *batch) bool {
+	if f.total == 0 {
+		return false
+	}
+	for n := range b.events {
+		if f.waiting[b.events[n].CorrelationID] > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // queue puts the events of a batch that are not settled into the queue, all or none.
@@ -116,17 +151,9 @@ func (f *Fallback) queue(ctx context.Context, b *batch, note *datastorage.Notifi
 		messages[0].Notification = note
 		stream = streamNotifications
 	}
-	f.count(messages, 1)
+	f.beginPut(messages)
 	err := f.letters.Put(ctx, messages)
-	appended := 0
-	for _, m := range messages {
-		if m.ID != "" {
-			appended++
-		}
-	}
-	if err != nil || appended < len(messages) {
-		f.uncountUnput(messages, err)
-	}
+	appended := f.endPut(messages, err)
 	f.takes.Store(err == nil || errors.Is(err, deadletter.ErrConflict))
 	if err != nil {
 		return f.refused(err)
@@ -166,6 +193,10 @@ func (f *Fallback) count(messages []*deadletter.Message, n int) {
 	for _, m := range messages {
 		f.add(m.CorrelationID, n)
 	}
+	if n < 0 {
+		close(f.left)
+		f.left = make(chan struct{})
+	}
 }
 
 func (f *Fallback) add(correlation string, n int) {
@@ -175,16 +206,57 @@ func (f *Fallback) add(correlation string, n int) {
 	}
 }
 
-// uncountUnput takes back the count of messages that were not appended: all when the Put failed, else those that waited
-// before.
-func (f *Fallback) uncountUnput(messages []*deadletter.Message, err error) {
+// beginPut counts messages as waiting before they are put, so that nothing overtakes them.
+func (f *Fallback) beginPut(messages []*deadletter.Message) {
+	f.count(messages, 1)
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.began++
+}
+
+// endPut takes back the count of messages that the Put did not append, and returns how many it did. After an error that
+// leaves it open they stay counted: that costs their correlation_ids a wait until forgetCounts, and no order.
+func (f *Fallback) endPut(messages []*deadletter.Message, err error) (appended int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.ended++
+	certain := err == nil || errors.Is(err, deadletter.ErrFull) || errors.Is(err, deadletter.ErrConflict)
 	for _, m := range messages {
-		if err != nil || m.ID == "" {
+		if err == nil && m.ID != "" {
+			appended++
+		} else if certain {
 			f.add(m.CorrelationID, -1)
 		}
 	}
+	return appended
+}
+
+// endReplay marks the end of a replay, which counts as a Put.
+func (f *Fallback) endReplay() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.ended++
+}
+
+// puts returns the number of Puts that have begun.
+func (f *Fallback) puts() int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.began
+}
+
+// forgetCounts drops all counts: the queue was seen empty after that many Puts had begun. It does nothing when another
+// one began since, or one is under way.
+func (f *Fallback) forgetCounts(puts int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.began != puts || f.ended != puts || f.total == 0 {
+		return
+	}
+	f.total = 0
+	clear(f.waiting)
+	close(f.left)
+	f.left = make(chan struct{})
 }
 
 // DeadLetters is the queue as an administrator uses it: a letter that is replayed counts as waiting again.
@@ -202,9 +274,13 @@ func (r *replayCounter) Replay(ctx context.Context, id string) error {
 		return err
 	}
 	counted := []*deadletter.Message{&letter.Message}
-	r.fallback.count(counted, 1)
-	if err := r.Queue.Replay(ctx, id); err != nil {
+	r.fallback.beginPut(counted)
+	err = r.Queue.Replay(ctx, id)
+	if errors.Is(err, deadletter.ErrNotFound) || errors.Is(err, deadletter.ErrConflict) || errors.Is(err, deadletter.ErrFull) {
 		r.fallback.count(counted, -1)
+	}
+	r.fallback.endReplay()
+	if err != nil {
 		return err
 	}
 	select {

@@ -104,11 +104,13 @@ func wait(ctx context.Context, d time.Duration, put, opened <-chan struct{}) {
 func (r *Redriver) round(ctx context.Context) (int, error) {
 	f := r.fallback
 	f.breaker.try()
+	puts := f.puts()
 	messages, err := f.letters.Oldest(ctx, redriveChunk)
 	if err != nil {
 		return 0, fmt.Errorf("read the dead-letter queue: %w", err)
 	}
 	if len(messages) == 0 {
+		f.forgetCounts(puts)
 		if !f.breaker.isClosed() {
 			if err := r.probe(ctx); err != nil {
 				return 0, err
@@ -151,7 +153,7 @@ func (r *Redriver) redrive(ctx context.Context, messages []*deadletter.Message) 
 	}
 	w, err := write(fresh)
 	if err == nil {
-		_, err = r.committer.submit(w)
+		err = r.submit(ctx, w)
 	}
 	switch {
 	case err == nil:
@@ -178,6 +180,13 @@ func (r *Redriver) redrive(ctx context.Context, messages []*deadletter.Message) 
 		}
 	}
 	return gone, nil
+}
+
+func (r *Redriver) submit(ctx context.Context, w datastorage.Write) error {
+	ctx, cancel := context.WithTimeout(ctx, r.committer.limits.WriteTimeout)
+	defer cancel()
+	_, err := r.committer.submit(ctx, w)
+	return err
 }
 
 func write(messages []*deadletter.Message) (datastorage.Write, error) {
@@ -235,9 +244,9 @@ func (r *Redriver) contradiction(ctx context.Context, m *deadletter.Message) (st
 	if old.Salt == m.Salt && string(old.Body) == string(m.Body) {
 		return "", nil
 	}
-	queued, err := datastorage.ParseBody(m.Body)
-	if err != nil {
-		return "it cannot be read: " + err.Error(), nil
+	queued, unreadable := datastorage.ParseBody(m.Body)
+	if unreadable != nil {
+		return "it cannot be read: " + unreadable.Error(), nil
 	}
 	queued.Sent = m.Sent
 	stored, err := datastorage.ParseBody(old.Body)

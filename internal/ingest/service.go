@@ -49,6 +49,9 @@ func NewServiceWithFallback(c *Committer, f *Fallback) *Service {
 	return s
 }
 
+// storeShare is the part of a write's time, in percent, that the store has before the dead-letter queue takes it.
+const storeShare = 75
+
 // maxRounds bounds how often a write whose event_ids are being stored by others at the same time is looked at again.
 const maxRounds = 5
 
@@ -86,29 +89,39 @@ func (s *Service) write(ctx context.Context, events []datastorage.Event, note *d
 	// The write goes on when the client hangs up: what it sent is complete.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timeout)
 	defer cancel()
+	storeCtx := ctx
+	if s.fallback != nil {
+		// What the store leaves of the time is for the queue.
+		var cancelStore context.CancelFunc
+		storeCtx, cancelStore = context.WithTimeout(ctx, s.timeout*storeShare/100)
+		defer cancelStore()
+	}
 	b := batch{events: events, stored: make([]Stored, len(events)), alias: make([]int, len(events)), indexed: indexed}
 	if err := b.identify(); err != nil {
 		return nil, err
 	}
 	if s.fallback == nil {
-		if err := s.commit(ctx, &b, note); err != nil {
+		if err := s.commit(storeCtx, &b, note); err != nil {
 			return nil, err
 		}
 		return b.answer()
 	}
-	ahead, err := s.fallback.mustQueue(ctx, &b)
+	ahead, err := s.fallback.mustQueue(storeCtx, &b)
 	if err != nil {
 		return nil, err
 	}
 	if ahead == "" {
-		err := s.commit(ctx, &b, note)
+		err := s.commit(storeCtx, &b, note)
 		if err == nil {
 			return b.answer()
 		}
 		if !isOutage(err) {
 			return nil, err
 		}
-		s.fallback.breaker.trip(err)
+		// A store that is only slow, because much waits for it, is not avoided.
+		if !errors.Is(err, errLate) {
+			s.fallback.breaker.trip(err)
+		}
 		ahead = err.Error()
 	}
 	if err := s.fallback.queue(ctx, &b, note, ahead); err != nil {
@@ -131,7 +144,7 @@ func (s *Service) commit(ctx context.Context, b *batch, note *datastorage.Notifi
 		if note != nil {
 			w.Notifications = []*datastorage.Notification{note}
 		}
-		at, err := s.committer.submit(w)
+		at, err := s.committer.submit(ctx, w)
 		if errors.Is(err, errTaken) {
 			continue
 		}

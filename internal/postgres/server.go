@@ -108,7 +108,7 @@ func isTransactionPooled(ctx context.Context, config *pgx.ConnConfig, first *pgc
 	if err != nil {
 		return false, startError(config, err)
 	}
-	defer second.Close(context.WithoutCancel(ctx))
+	defer func() { _ = second.Close(context.WithoutCancel(ctx)) }()
 	// The open transaction of the second connection keeps the backend it got.
 	other, err := backendPID(ctx, second, "BEGIN;")
 	if err != nil {

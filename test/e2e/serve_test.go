@@ -233,7 +233,7 @@ func TestServe_RefusesToStart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer taken.Close()
+	t.Cleanup(func() { _ = taken.Close() })
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -250,6 +250,7 @@ func TestServe_RefusesToStart(t *testing.T) {
 		"database unreachable": {[]string{"--listen", "127.0.0.1:0", "--database-url", "postgres://audit:hunter2@127.0.0.1:1/audit"}, []string{"127.0.0.1:1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			out, errs, code := cli(t, append([]string{"serve"}, c.args...)...)
 			if code != 1 || out != "" {
 				t.Errorf("exit %d, standard output %q", code, out)
