@@ -50,7 +50,9 @@ once; nothing that was acknowledged is lost either way.`,
 				return err
 			}
 			tuneCollector(a.environ)
-			return serve(cmd.Context(), &cfg.Config, a.logger(cfg.Log))
+			log, flush := telemetry.NewBufferedLogger(a.stderr, cfg.Log)
+			defer flush()
+			return serve(cmd.Context(), &cfg.Config, log)
 		},
 	}
 	addStoreFlags(cmd)

@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"os"
@@ -21,7 +22,7 @@ func NewLogger(w io.Writer, cfg config.Log) *slog.Logger {
 		colour := terminal && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 		return slog.New(newTextHandler(w, level, colour))
 	}
-	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: utcTime}))
+	return slog.New(utc{slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})})
 }
 
 // IsTerminal reports whether w is a file that is a terminal, where colours and lines that redraw themselves are readable.
@@ -39,7 +40,41 @@ func parseLevel(name string) slog.Level {
 	return level
 }
 
-// utcTime puts every time, the record's own and those among the attributes, into UTC.
+// utc writes the times of lines in UTC, in whole microseconds.
+type utc struct{ slog.Handler }
+
+// Handle implements slog.Handler.
+func (h utc) Handle(ctx context.Context, r slog.Record) error {
+	r.Time = r.Time.UTC().Round(time.Microsecond)
+	times := false
+	r.Attrs(func(a slog.Attr) bool {
+		times = a.Value.Kind() == slog.KindTime
+		return !times
+	})
+	if times {
+		line := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
+		r.Attrs(func(a slog.Attr) bool {
+			line.AddAttrs(utcTime(nil, a))
+			return true
+		})
+		r = line
+	}
+	return h.Handler.Handle(ctx, r)
+}
+
+// WithAttrs implements slog.Handler.
+func (h utc) WithAttrs(attrs []slog.Attr) slog.Handler {
+	own := make([]slog.Attr, len(attrs))
+	for i, a := range attrs {
+		own[i] = utcTime(nil, a)
+	}
+	return utc{h.Handler.WithAttrs(own)}
+}
+
+// WithGroup implements slog.Handler.
+func (h utc) WithGroup(name string) slog.Handler { return utc{h.Handler.WithGroup(name)} }
+
+// utcTime puts a time among the attributes into UTC.
 func utcTime(_ []string, a slog.Attr) slog.Attr {
 	if a.Value.Kind() == slog.KindTime {
 		a.Value = slog.TimeValue(a.Value.Time().UTC().Round(time.Microsecond))

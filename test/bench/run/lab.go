@@ -202,7 +202,11 @@ type target struct {
 
 // serve starts a server on a database and waits until it is ready.
 func (s *scope) serve(ctx context.Context, db database) (target, error) {
-	url, err := s.startServer(ctx, "--database-url", db.url)
+	dir, err := s.dataDir() // for the dead-letter queue
+	if err != nil {
+		return target{}, err
+	}
+	url, err := s.startServer(ctx, "--database-url", db.url, "--data-dir", dir)
 	return target{url, db.url}, err
 }
 
