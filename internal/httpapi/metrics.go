@@ -24,6 +24,9 @@ type metrics struct {
 	requests    *prometheus.CounterVec   // route, status
 	requestSecs *prometheus.HistogramVec // route
 	pushback    prometheus.Counter
+
+	categories            sync.Map // name → *category; the names are those of the configuration
+	events, notifications table
 }
 
 // Statuses of audit_traces_total.
@@ -55,6 +58,7 @@ func newMetrics(reg prometheus.Registerer, pool func() PoolStats) *metrics {
 		requestSecs: histogram("datastorage_http_request_duration_seconds", "Time to answer a request.", latency, "route"),
 	}
 	reg.MustRegister(m.traces, m.lag, m.write, m.writes, m.invalid, m.queries, m.querySecs, m.requests, m.requestSecs, m.pushback)
+	m.events, m.notifications = m.table(tableEvents), m.table(tableNotifications)
 	registerPool(reg, pool)
 	return m
 }
@@ -100,26 +104,64 @@ func (m *metrics) route(pattern string) func(status int, took time.Duration) {
 	}
 }
 
+// category is the metrics of the events of one category, found once.
+type category struct {
+	success, failure, fallback prometheus.Counter
+	lag                        prometheus.Observer
+}
+
+func (m *metrics) category(name string) *category {
+	if c, ok := m.categories.Load(name); ok {
+		return c.(*category)
+	}
+	c, _ := m.categories.LoadOrStore(name, &category{
+		success:  m.traces.WithLabelValues(name, statusSuccess),
+		failure:  m.traces.WithLabelValues(name, statusFailure),
+		fallback: m.traces.WithLabelValues(name, statusFallback),
+		lag:      m.lag.WithLabelValues(name),
+	})
+	return c.(*category)
+}
+
 // written records the outcome of a write of events that was received and answered at these times.
 func (m *metrics) written(stored []ingest.Stored, events []datastorage.Event, err error, received, answered time.Time) {
-	m.wrote(tableEvents, err, answered.Sub(received))
+	m.events.wrote(err, answered.Sub(received))
 	for i := range events {
 		e := &events[i]
+		c := m.category(e.Category)
 		switch {
 		case err != nil:
-			m.traces.WithLabelValues(e.Category, statusFailure).Inc()
+			c.failure.Inc()
 		case stored[i].Queued:
-			m.traces.WithLabelValues(e.Category, statusFallback).Inc()
+			c.fallback.Inc()
 		default:
-			m.traces.WithLabelValues(e.Category, statusSuccess).Inc()
-			m.lag.WithLabelValues(e.Category).Observe(max(0, answered.Sub(e.Time).Seconds()))
+			c.success.Inc()
+			c.lag.Observe(max(0, answered.Sub(e.Time).Seconds()))
 		}
 	}
 }
 
-func (m *metrics) wrote(table string, err error, took time.Duration) {
-	m.writes.WithLabelValues(table, resultOf(err)).Inc()
-	m.write.WithLabelValues(table).Observe(took.Seconds())
+// table is the metrics of the writes to one table.
+type table struct {
+	success, failure prometheus.Counter
+	seconds          prometheus.Observer
+}
+
+func (m *metrics) table(name string) table {
+	return table{
+		success: m.writes.WithLabelValues(name, statusSuccess),
+		failure: m.writes.WithLabelValues(name, statusFailure),
+		seconds: m.write.WithLabelValues(name),
+	}
+}
+
+func (t *table) wrote(err error, took time.Duration) {
+	if err != nil {
+		t.failure.Inc()
+	} else {
+		t.success.Inc()
+	}
+	t.seconds.Observe(took.Seconds())
 }
 
 // query records a read that began at start; it is to be deferred.

@@ -69,7 +69,7 @@ func (s *Server) postNotification(c *call) (*response, error) {
 	e := n.Event(&s.cfg.Rules)
 	applyTrace(&e, c.Header.Get("Traceparent"))
 	stored, err := s.cfg.Writer.WriteNotification(c.Context(), n, e)
-	s.metrics.wrote(tableNotifications, err, s.cfg.Now().Sub(now))
+	s.metrics.notifications.wrote(err, s.cfg.Now().Sub(now))
 	if err != nil {
 		return nil, err
 	}
