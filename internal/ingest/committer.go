@@ -209,13 +209,18 @@ func (c *Committer) signal() {
 	}
 }
 
-// take removes from the queue what the next commit holds: at least one request if any waits, in order of arrival.
-func (c *Committer) take() (batch []*request, closed bool) {
+// take removes from the queue what a commit holds beside the requests that it has already: at least one request if it
+// has none and any waits, in order of arrival.
+func (c *Committer) take(has []*request) (batch []*request, closed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	events, bytes := 0, int64(0)
+	for _, r := range has {
+		events += r.events
+		bytes += r.bytes
+	}
 	for _, r := range c.queue {
-		if len(batch) > 0 && (events+r.events > c.limits.CommitEvents || bytes+r.bytes > c.limits.CommitBytes) {
+		if events > 0 && (events+r.events > c.limits.CommitEvents || bytes+r.bytes > c.limits.CommitBytes) {
 			break
 		}
 		r.taken = true
@@ -250,7 +255,7 @@ func (c *Committer) loop() {
 	for {
 		// Handlers that are ready to run get to join this commit.
 		runtime.Gosched()
-		batch, closed := c.take()
+		batch, closed := c.take(nil)
 		if len(batch) > 0 {
 			c.commit(batch)
 			continue
@@ -265,15 +270,13 @@ func (c *Committer) loop() {
 // commit stores a batch and answers every request of it.
 func (c *Committer) commit(batch []*request) {
 	began := c.now()
-	for _, r := range batch {
-		c.metrics.queueWait.Observe(began.Sub(r.queued).Seconds())
-	}
+	c.observeWait(batch)
 	// The store may fail for a moment.
 	giveUp := batch[0].queued.Add(c.limits.RetryFor)
 	pause := 5 * time.Millisecond
 	var open *pendingCommit
 	for {
-		err := c.try(batch, &open)
+		err := c.try(&batch, &open)
 		switch {
 		case err == nil:
 			c.metrics.commitSeconds.Observe(c.now().Sub(began).Seconds())
@@ -310,6 +313,13 @@ func (c *Committer) commit(batch []*request) {
 	}
 }
 
+func (c *Committer) observeWait(requests []*request) {
+	now := c.now()
+	for _, r := range requests {
+		c.metrics.queueWait.Observe(now.Sub(r.queued).Seconds())
+	}
+}
+
 // pendingCommit is a commit whose outcome is unknown: the same one must be tried again, for it may be stored.
 type pendingCommit struct {
 	commit *ledger.Commit
@@ -317,14 +327,15 @@ type pendingCommit struct {
 }
 
 // try makes one attempt to store batch, and answers it when it succeeded. open holds the commit of an earlier attempt
-// whose outcome is unknown, nil when there is none.
-func (c *Committer) try(batch []*request, open **pendingCommit) error {
+// whose outcome is unknown, nil when there is none. While others hold the lock of the log, requests that come meanwhile
+// join the batch.
+func (c *Committer) try(batch *[]*request, open **pendingCommit) error {
 	ctx, cancel := context.WithTimeout(context.Background(), c.limits.WriteTimeout)
 	defer cancel()
 	if err := c.readHead(ctx); err != nil {
 		return err
 	}
-	w := join(batch)
+	w := join(*batch)
 	var (
 		commit *ledger.Commit
 		next   ledger.Head
@@ -339,10 +350,19 @@ func (c *Committer) try(batch []*request, open **pendingCommit) error {
 		}
 	case c.locked > 0:
 		c.locked--
+		// The look-up goes on while the lock is waited for: others wait for that.
+		acked := c.lookUpAcked(ctx)
 		err = c.store.CommitLocked(ctx, func(head ledger.Head) (*ledger.Commit, error) {
-			if err := c.checkContinues(ctx, head); err != nil {
+			if err := c.checkContinues(head, acked); err != nil {
 				return nil, err
 			}
+			more, _ := c.take(*batch)
+			for _, r := range more {
+				w.Records = append(w.Records, r.write.Records...)
+				w.Notifications = append(w.Notifications, r.write.Notifications...)
+			}
+			*batch = append(*batch, more...)
+			c.observeWait(more)
 			commit, next = ledger.NewCommit(&head, w.Records, c.now())
 			return commit, nil
 		}, w)
@@ -352,7 +372,7 @@ func (c *Committer) try(batch []*request, open **pendingCommit) error {
 	}
 	switch {
 	case err == nil:
-		c.succeed(batch, commit, next)
+		c.succeed(*batch, commit, next)
 		*open = nil
 	case errors.Is(err, ledger.ErrOutcomeUnknown) && commit != nil:
 		*open = &pendingCommit{commit, next}
@@ -381,11 +401,8 @@ func (c *Committer) settle(ctx context.Context, commit *ledger.Commit) error {
 	return ledger.ErrHeadMoved
 }
 
-// join concatenates what the requests of a batch want stored.
+// join concatenates what the requests of a batch want stored. The result may be appended to.
 func join(batch []*request) *datastorage.Write {
-	if len(batch) == 1 {
-		return &batch[0].write
-	}
 	n := 0
 	for _, r := range batch {
 		n += r.events
@@ -472,17 +489,37 @@ func (c *Committer) readHead(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := c.checkContinues(ctx, head); err != nil {
+	acked := func() (*ledger.Commit, error) { return c.store.CommitAt(ctx, c.acked.First) }
+	if err := c.checkContinues(head, acked); err != nil {
 		return err
 	}
 	c.head = &head
 	return nil
 }
 
+// lookUpAcked begins to read the last commit that callers were told of, and returns what waits for it.
+func (c *Committer) lookUpAcked(ctx context.Context) func() (*ledger.Commit, error) {
+	type result struct {
+		commit *ledger.Commit
+		err    error
+	}
+	found := make(chan result, 1)
+	first := c.acked.First
+	go func() {
+		commit, err := c.store.CommitAt(ctx, first)
+		found <- result{commit, err}
+	}()
+	return func() (*ledger.Commit, error) {
+		r := <-found
+		return r.commit, r.err
+	}
+}
+
 // checkContinues checks that a head that the store showed continues the log that callers were told of. A store that
-// lost acknowledged commits, say after a failover to a replica that lagged, must not be written to in silence.
-func (c *Committer) checkContinues(ctx context.Context, head ledger.Head) error {
-	err := c.continues(ctx, head)
+// lost acknowledged commits, say after a failover to a replica that lagged, must not be written to in silence. acked
+// reads the last commit that callers were told of.
+func (c *Committer) checkContinues(head ledger.Head, acked func() (*ledger.Commit, error)) error {
+	err := c.continues(head, acked)
 	if err != nil && datastorage.CodeOf(err) == datastorage.CodeUnavailable {
 		return err
 	}
@@ -501,7 +538,7 @@ func (c *Committer) checkContinues(ctx context.Context, head ledger.Head) error 
 	return datastorage.Unavailable(err, "the store does not hold what this server has acknowledged; writes are refused")
 }
 
-func (c *Committer) continues(ctx context.Context, head ledger.Head) error {
+func (c *Committer) continues(head ledger.Head, acked func() (*ledger.Commit, error)) error {
 	size, root := c.acked.Size(), c.acked.Range.Root()
 	if head.Size() < size {
 		return &divergence{size: size, found: head.Size()}
@@ -509,7 +546,7 @@ func (c *Committer) continues(ctx context.Context, head ledger.Head) error {
 	if size == 0 || head.Size() == size && head.Range.Root() == root {
 		return nil
 	}
-	at, err := c.store.CommitAt(ctx, c.acked.First)
+	at, err := acked()
 	if err != nil {
 		return err
 	}

@@ -29,8 +29,8 @@ type Store interface {
 	Commit(ctx context.Context, c *ledger.Commit, w *datastorage.Write) error
 
 	// CommitLocked is Commit for a log that others write to as well: in one transaction it keeps every other
-	// CommitLocked out, reads the head, calls build for the commit that follows it, and stores that. An error of build
-	// is returned as it is and nothing is stored. ledger.ErrHeadMoved is still possible: Commit does not take the lock.
+	// CommitLocked out, reads the head, calls build for the commit that follows it, and stores that. build may append to
+	// w what has come meanwhile. An error of build is returned as it is and nothing is stored. ledger.ErrHeadMoved is still possible: Commit does not take the lock.
 	CommitLocked(ctx context.Context, build func(ledger.Head) (*ledger.Commit, error), w *datastorage.Write) error
 
 	// CommitAt reads the commit with that first_index, without its entries; nil when there is none.

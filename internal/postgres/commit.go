@@ -54,6 +54,11 @@ func (s *Store) CommitLocked(
 		s.abandon(conn)
 		return err
 	}
+	if len(s.months.missing(w.Records)) > 0 {
+		// What build appended needs a partition, which is not made under the lock: the next attempt makes it first.
+		s.abandon(conn)
+		return ledger.ErrHeadMoved
+	}
 	return s.send(conn, deadline, c, w, true)
 }
 
