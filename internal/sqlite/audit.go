@@ -21,6 +21,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/datastorage-io/datastorage"
+	"github.com/datastorage-io/datastorage/internal/sqlitedb"
 	"github.com/datastorage-io/datastorage/ledger"
 )
 
@@ -32,6 +33,7 @@ const auditChunk = 500 * time.Millisecond
 // uses it.
 type AuditSource struct {
 	conn conn
+	dsn  string
 	dir  string
 	now  func() time.Time
 	null string // stands for NULL in joined texts
@@ -50,8 +52,9 @@ func OpenAudit(ctx context.Context, dir string) (*AuditSource, error) {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
 	a := &AuditSource{dir: dir, now: time.Now, null: rand.Text()}
-	a.conn.dsn = dsn(file, auditCache, "query_only(1)", "temp_store(MEMORY)", auditMap) + "&mode=" + auditMode(file)
-	if err := a.conn.connect(); err != nil {
+	a.dsn = sqlitedb.DSN(file, auditCache, "query_only(1)", "temp_store(MEMORY)", auditMap) + "&mode=" + auditMode(file)
+	a.conn = conn{sqlitedb.NewConn(a.dsn)}
+	if err := a.conn.Connect(); err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
 	if err := a.checkSchema(ctx, dir); err != nil {
@@ -81,7 +84,7 @@ const (
 func (a *AuditSource) Name() string { return "SQLite in " + a.dir }
 
 // Close ends the connection.
-func (a *AuditSource) Close() error { return a.conn.close() }
+func (a *AuditSource) Close() error { return a.conn.Close() }
 
 func (a *AuditSource) checkSchema(ctx context.Context, dir string) error {
 	tables := int64(0)
@@ -127,7 +130,7 @@ func (a *AuditSource) query(ctx context.Context, text string, args []any, each f
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := a.conn.connect(); err != nil {
+	if err := a.conn.Connect(); err != nil {
 		return err
 	}
 	// Mapped memory that cannot be read is a fault of the processor, not an error of a system call.
@@ -141,10 +144,10 @@ func (a *AuditSource) query(ctx context.Context, text string, args []any, each f
 			panic(fault)
 		}
 		// Nobody knows what state the connection is in, so it is left behind, and the next query opens another.
-		a.conn = conn{dsn: a.conn.dsn}
+		a.conn = conn{sqlitedb.NewConn(a.dsn)}
 		err = errors.New("the database file cannot be read: it was cut short, or its disk has failed")
 	}()
-	return a.conn.query(context.WithoutCancel(ctx), text, args, each)
+	return a.conn.Query(context.WithoutCancel(ctx), text, args, each)
 }
 
 // Size implements ledger.Source.

@@ -26,8 +26,8 @@ func openTarget(t testing.TB) *audittest.Target {
 	})
 	exec := func(t testing.TB, statement string) (changed int64) {
 		t.Helper()
-		err := s.writer.use(t.Context(), func(c *conn) error {
-			result, err := c.exec(context.Background(), statement)
+		err := use(t.Context(), s.writer, func(c *conn) error {
+			result, err := c.Exec(context.Background(), statement)
 			if err == nil {
 				changed, err = result.RowsAffected()
 			}
@@ -51,8 +51,8 @@ func openTarget(t testing.TB) *audittest.Target {
 
 func triggers(t testing.TB, s *Store) (names []string) {
 	t.Helper()
-	err := s.writer.use(t.Context(), func(c *conn) error {
-		return c.query(t.Context(), `SELECT name FROM sqlite_schema WHERE type = 'trigger'`, nil, func(row []driver.Value) error {
+	err := use(t.Context(), s.writer, func(c *conn) error {
+		return c.Query(t.Context(), `SELECT name FROM sqlite_schema WHERE type = 'trigger'`, nil, func(row []driver.Value) error {
 			names = append(names, row[0].(string))
 			return nil
 		})

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/datastorage-io/datastorage"
+	"github.com/datastorage-io/datastorage/internal/sqlitedb"
 	"github.com/datastorage-io/datastorage/ledger"
 )
 
@@ -41,8 +42,8 @@ func (s *Store) write(
 	ctx context.Context, w *datastorage.Write, insert func(ctx context.Context, c *conn) error,
 ) error {
 	var ids []int64
-	err := s.writer.use(ctx, func(c *conn) error {
-		return c.transaction(ctx, "BEGIN IMMEDIATE", func() error {
+	err := use(ctx, s.writer, func(c *conn) error {
+		return c.Transaction(ctx, "BEGIN IMMEDIATE", func() error {
 			uninterrupted := context.WithoutCancel(ctx)
 			err := insert(uninterrupted, c)
 			if err == nil {
@@ -75,7 +76,7 @@ func (c *conn) insert(ctx context.Context, commit *ledger.Commit, w *datastorage
 		return err
 	}
 	if err := c.insertIDs(ctx, commit.FirstIndex, w.Records); err != nil {
-		if isConstraint(err) {
+		if sqlitedb.IsConstraint(err) {
 			return &contentError{ledger.ErrDuplicateID}
 		}
 		return err
@@ -92,10 +93,10 @@ const insertCommit = `INSERT INTO ledger_commits ` +
 	`THEN ?2 END, ?3, ?4, ?5, ?6, ?7, ?8)`
 
 func (c *conn) insertCommit(ctx context.Context, commit *ledger.Commit) error {
-	_, err := c.exec(ctx, insertCommit,
+	_, err := c.Exec(ctx, insertCommit,
 		commit.FirstIndex, commit.NextIndex, commit.MinTime.UnixMicro(), commit.MaxTime.UnixMicro(),
 		commit.CommittedAt.UnixMicro(), commit.Root[:], commit.Range, commit.Entries, commit.PrevFirst, commit.PrevRoot[:])
-	if isConstraint(err) {
+	if sqlitedb.IsConstraint(err) {
 		return &contentError{ledger.ErrHeadMoved}
 	}
 	return err
@@ -153,11 +154,11 @@ const insertNotification = `INSERT INTO notifications (remediation_id, notificat
 func (c *conn) insertNotifications(ctx context.Context, notifications []*datastorage.Notification) ([]int64, error) {
 	ids := make([]int64, len(notifications))
 	for i, n := range notifications {
-		result, err := c.exec(ctx, insertNotification,
+		result, err := c.Exec(ctx, insertNotification,
 			n.RemediationID, n.NotificationID, n.Recipient, n.Channel, n.MessageSummary, n.Status, n.SentAt.UnixMicro(),
 			optional(n.DeliveryStatus), optional(n.ErrorMessage), int64(n.EscalationLevel),
 			n.CreatedAt.UnixMicro(), n.UpdatedAt.UnixMicro(), n.EventID[:])
-		if isConstraint(err) {
+		if sqlitedb.IsConstraint(err) {
 			return nil, &contentError{notificationTaken(n.NotificationID)}
 		}
 		if err != nil {

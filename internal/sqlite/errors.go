@@ -4,28 +4,14 @@ import (
 	"context"
 	"errors"
 
-	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/datastorage-io/datastorage"
+	"github.com/datastorage-io/datastorage/internal/sqlitedb"
 	"github.com/datastorage-io/datastorage/ledger"
 )
 
 var errQueryTimeout = errors.New("the query took longer than its time-out")
-
-// code returns the primary result code of SQLite in err's chain, 0 when there is none.
-func code(err error) int {
-	if e, ok := errors.AsType[*sqlite.Error](err); ok {
-		return e.Code() & 0xff
-	}
-	return 0
-}
-
-// isPlainError reports whether SQLite refused a statement for what it says, such as a ROLLBACK without transaction.
-func isPlainError(err error) bool { return code(err) == sqlite3.SQLITE_ERROR }
-
-// isConstraint reports whether a row breaks a constraint, such as a primary key.
-func isConstraint(err error) bool { return code(err) == sqlite3.SQLITE_CONSTRAINT }
 
 // readError is what a caller gets for the failure of a read.
 func readError(ctx context.Context, err error) error {
@@ -49,12 +35,12 @@ func writeError(err error) error {
 	if err == nil {
 		return nil
 	}
-	if e, ok := errors.AsType[*commitError](err); ok && code(e) == sqlite3.SQLITE_IOERR {
+	if e, ok := errors.AsType[*sqlitedb.CommitError](err); ok && sqlitedb.Code(e) == sqlite3.SQLITE_IOERR {
 		// The log file may hold the whole commit although it was not synced: this process does not see it, but one that
 		// recovers the file after a crash would, until the next commit overwrites it.
 		return errors.Join(ledger.ErrOutcomeUnknown, err)
 	}
-	switch code(err) {
+	switch sqlitedb.Code(err) {
 	case sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH:
 		return err
 	case sqlite3.SQLITE_BUSY:

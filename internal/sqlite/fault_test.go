@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/datastorage-io/datastorage"
+	"github.com/datastorage-io/datastorage/internal/sqlitedb"
 	"github.com/datastorage-io/datastorage/ledger"
 )
 
@@ -72,8 +73,8 @@ func TestStore_Commit_Busy(t *testing.T) {
 	records := benchRecords(0, 1)
 	w := &datastorage.Write{Records: records}
 	c := next(t, s, records)
-	err := other.writer.use(t.Context(), func(locking *conn) error {
-		return locking.transaction(t.Context(), "BEGIN IMMEDIATE", func() error {
+	err := use(t.Context(), other.writer, func(locking *conn) error {
+		return locking.Transaction(t.Context(), "BEGIN IMMEDIATE", func() error {
 			for name, commit := range map[string]func(context.Context) error{
 				"Commit": func(ctx context.Context) error { return s.Commit(ctx, c, w) },
 				"CommitLocked": func(ctx context.Context) error {
@@ -152,7 +153,7 @@ func commitToFailingDisk(dir string) (err error) {
 		return err
 	}
 	limit := before
-	limit.Cur = uint64(log.Size()) + 3*pageSize
+	limit.Cur = uint64(log.Size()) + 3*sqlitedb.PageSize
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
 		return err
 	}
@@ -179,9 +180,9 @@ func commitToFailingDisk(dir string) (err error) {
 
 // intact checks the file and the number of its events.
 func intact(ctx context.Context, s *Store, events int64) error {
-	return s.readers.use(ctx, func(c *conn) error {
-		return c.query(ctx, `SELECT integrity_check, (SELECT count(*) FROM events) FROM pragma_integrity_check`, nil, func(row []driver.Value) error {
-			if text(row[0]) != "ok" || row[1] != events {
+	return use(ctx, s.readers, func(c *conn) error {
+		return c.Query(ctx, `SELECT integrity_check, (SELECT count(*) FROM events) FROM pragma_integrity_check`, nil, func(row []driver.Value) error {
+			if sqlitedb.Text(row[0]) != "ok" || row[1] != events {
 				return fmt.Errorf("the database is %v with %v events, want ok with %d", row[0], row[1], events)
 			}
 			return nil

@@ -36,11 +36,11 @@ func (c *conn) rows(ctx context.Context, b *bulkInsert, n int, fill func(args []
 	done := 0
 	for i, size := range b.sizes {
 		for n-done >= size {
-			args := c.arguments(size * b.columns)
+			args := c.Arguments(size * b.columns)
 			for k := range size {
 				fill(args[k*b.columns:(k+1)*b.columns], done+k)
 			}
-			if _, err := c.run(ctx, b.texts[i], args); err != nil {
+			if _, err := c.Run(ctx, b.texts[i], args); err != nil {
 				return err
 			}
 			done += size

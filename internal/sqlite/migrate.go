@@ -9,6 +9,8 @@ import (
 	"io/fs"
 
 	"github.com/pressly/goose/v3"
+
+	"github.com/datastorage-io/datastorage/internal/sqlitedb"
 )
 
 // migrations are the steps of the schema, forward only, each in a transaction of its own.
@@ -19,8 +21,8 @@ var migrations embed.FS
 // migrate brings the schema of a file up to date. It refuses a schema that is newer than this program's. The caller
 // keeps other processes out.
 func migrate(ctx context.Context, path string) (err error) {
-	db, err := sql.Open("sqlite", dsn(path, readerCache,
-		fmt.Sprintf("page_size(%d)", pageSize), "journal_mode(WAL)", "synchronous(FULL)"))
+	db, err := sql.Open("sqlite", sqlitedb.DSN(path, readerCache,
+		fmt.Sprintf("page_size(%d)", sqlitedb.PageSize), "journal_mode(WAL)", "synchronous(FULL)"))
 	if err != nil {
 		return fmt.Errorf("open the database: %w", err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/datastorage-io/datastorage"
 	"github.com/datastorage-io/datastorage/internal/eventsql"
+	"github.com/datastorage-io/datastorage/internal/sqlitedb"
 )
 
 // Notifications implements httpapi.Reader. The page and its total are read in one snapshot.
@@ -15,7 +16,7 @@ func (s *Store) Notifications(
 	ctx context.Context, q datastorage.NotificationQuery,
 ) (page datastorage.NotificationPage, err error) {
 	err = s.read(ctx, func(ctx context.Context, c *conn) error {
-		return c.transaction(ctx, "BEGIN", func() error {
+		return c.Transaction(ctx, "BEGIN", func() error {
 			page, err = c.notifications(ctx, &q)
 			return err
 		})
@@ -36,7 +37,7 @@ func (c *conn) notifications(
 	}
 	page.MaxID = q.MaxID
 	st := eventsql.Notifications(eventsql.SQLite, q)
-	err = c.query(ctx, st.SQL, st.Args, func(row []driver.Value) error {
+	err = c.Query(ctx, st.SQL, st.Args, func(row []driver.Value) error {
 		page.Notifications = append(page.Notifications, notification(row))
 		return nil
 	})
@@ -59,18 +60,18 @@ func (c *conn) notifications(
 func notification(row []driver.Value) datastorage.Notification {
 	return datastorage.Notification{
 		ID:              row[0].(int64),
-		RemediationID:   text(row[1]),
-		NotificationID:  text(row[2]),
-		Recipient:       text(row[3]),
-		Channel:         text(row[4]),
-		MessageSummary:  text(row[5]),
-		Status:          text(row[6]),
-		SentAt:          micros(row[7]),
-		DeliveryStatus:  text(row[8]),
-		ErrorMessage:    text(row[9]),
+		RemediationID:   sqlitedb.Text(row[1]),
+		NotificationID:  sqlitedb.Text(row[2]),
+		Recipient:       sqlitedb.Text(row[3]),
+		Channel:         sqlitedb.Text(row[4]),
+		MessageSummary:  sqlitedb.Text(row[5]),
+		Status:          sqlitedb.Text(row[6]),
+		SentAt:          sqlitedb.Micros(row[7]),
+		DeliveryStatus:  sqlitedb.Text(row[8]),
+		ErrorMessage:    sqlitedb.Text(row[9]),
 		EscalationLevel: int(row[10].(int64)),
-		CreatedAt:       micros(row[11]),
-		UpdatedAt:       micros(row[12]),
-		EventID:         uuid.UUID(blob(row[13])),
+		CreatedAt:       sqlitedb.Micros(row[11]),
+		UpdatedAt:       sqlitedb.Micros(row[12]),
+		EventID:         uuid.UUID(sqlitedb.Blob(row[13])),
 	}
 }

@@ -10,15 +10,16 @@ import (
 
 	"github.com/datastorage-io/datastorage"
 	"github.com/datastorage-io/datastorage/internal/eventsql"
+	"github.com/datastorage-io/datastorage/internal/sqlitedb"
 )
 
 // plan returns what SQLite does for a statement, a step a line.
 func plan(t *testing.T, s *Store, st eventsql.Statement) string {
 	t.Helper()
 	var b strings.Builder
-	err := s.readers.use(t.Context(), func(c *conn) error {
-		return c.query(t.Context(), "EXPLAIN QUERY PLAN "+st.SQL, st.Args, func(row []driver.Value) error {
-			b.WriteString(text(row[3]) + "\n")
+	err := use(t.Context(), s.readers, func(c *conn) error {
+		return c.Query(t.Context(), "EXPLAIN QUERY PLAN "+st.SQL, st.Args, func(row []driver.Value) error {
+			b.WriteString(sqlitedb.Text(row[3]) + "\n")
 			return nil
 		})
 	})

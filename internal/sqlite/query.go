@@ -11,6 +11,7 @@ import (
 
 	"github.com/datastorage-io/datastorage"
 	"github.com/datastorage-io/datastorage/internal/eventsql"
+	"github.com/datastorage-io/datastorage/internal/sqlitedb"
 )
 
 // Events implements httpapi.Reader. The page and its total are read in one snapshot.
@@ -20,7 +21,7 @@ func (s *Store) Events(ctx context.Context, q datastorage.EventQuery) (page data
 			page, err = c.page(ctx, &q)
 			return err
 		}
-		return c.transaction(ctx, "BEGIN", func() error {
+		return c.Transaction(ctx, "BEGIN", func() error {
 			if page, err = c.page(ctx, &q); err != nil {
 				return err
 			}
@@ -43,7 +44,7 @@ func (s *Store) Events(ctx context.Context, q datastorage.EventQuery) (page data
 func (c *conn) page(ctx context.Context, q *datastorage.EventQuery) (datastorage.EventPage, error) {
 	page := datastorage.EventPage{Size: q.Size}
 	st := eventsql.Page(eventsql.SQLite, q)
-	err := c.query(ctx, st.SQL, st.Args, func(row []driver.Value) error {
+	err := c.Query(ctx, st.SQL, st.Args, func(row []driver.Value) error {
 		if size, ok := row[0].(int64); ok && q.Size == 0 {
 			page.Size = size
 		}
@@ -51,7 +52,7 @@ func (c *conn) page(ctx context.Context, q *datastorage.EventQuery) (datastorage
 			return nil
 		}
 		page.Events = append(page.Events, datastorage.StoredEvent{
-			LogIndex: row[1].(int64), ID: uuid.UUID(blob(row[2])), Time: micros(row[3]), Body: []byte(row[4].(string)),
+			LogIndex: row[1].(int64), ID: uuid.UUID(sqlitedb.Blob(row[2])), Time: sqlitedb.Micros(row[3]), Body: []byte(row[4].(string)),
 		})
 		return nil
 	})
@@ -73,7 +74,7 @@ func (c *conn) page(ctx context.Context, q *datastorage.EventQuery) (datastorage
 }
 
 func (c *conn) count(ctx context.Context, st eventsql.Statement) (n int64, err error) {
-	err = c.query(ctx, st.SQL, st.Args, func(row []driver.Value) error {
+	err = c.Query(ctx, st.SQL, st.Args, func(row []driver.Value) error {
 		n = row[0].(int64)
 		return nil
 	})
@@ -87,25 +88,25 @@ func (s *Store) Correlation(
 	st := eventsql.Correlation(eventsql.SQLite, correlationID)
 	var header datastorage.EventHeader
 	var refused error
-	err := s.readers.use(ctx, func(c *conn) error {
-		return c.query(ctx, st.SQL, st.Args, func(row []driver.Value) error {
+	err := use(ctx, s.readers, func(c *conn) error {
+		return c.Query(ctx, st.SQL, st.Args, func(row []driver.Value) error {
 			header = datastorage.EventHeader{
 				LogIndex:      row[0].(int64),
-				ID:            uuid.UUID(blob(row[1])),
-				Time:          micros(row[3]),
-				Type:          text(row[4]),
-				Category:      text(row[5]),
-				Outcome:       text(row[6]),
-				Severity:      text(row[7]),
-				ActorType:     text(row[8]),
-				ActorID:       text(row[9]),
-				ResourceType:  text(row[10]),
-				ResourceID:    text(row[11]),
-				Namespace:     text(row[12]),
-				ClusterName:   text(row[13]),
-				CorrelationID: text(row[14]),
+				ID:            uuid.UUID(sqlitedb.Blob(row[1])),
+				Time:          sqlitedb.Micros(row[3]),
+				Type:          sqlitedb.Text(row[4]),
+				Category:      sqlitedb.Text(row[5]),
+				Outcome:       sqlitedb.Text(row[6]),
+				Severity:      sqlitedb.Text(row[7]),
+				ActorType:     sqlitedb.Text(row[8]),
+				ActorID:       sqlitedb.Text(row[9]),
+				ResourceType:  sqlitedb.Text(row[10]),
+				ResourceID:    sqlitedb.Text(row[11]),
+				Namespace:     sqlitedb.Text(row[12]),
+				ClusterName:   sqlitedb.Text(row[13]),
+				CorrelationID: sqlitedb.Text(row[14]),
 			}
-			if parent := blob(row[2]); parent != nil {
+			if parent := sqlitedb.Blob(row[2]); parent != nil {
 				header.ParentID = uuid.UUID(parent)
 			}
 			refused = yield(&header)

@@ -5,11 +5,11 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/datastorage-io/datastorage"
+	"github.com/datastorage-io/datastorage/internal/sqlitedb"
 	"github.com/datastorage-io/datastorage/ledger"
 )
 
@@ -20,12 +20,12 @@ func (s *Store) read(ctx context.Context, f func(ctx context.Context, c *conn) e
 		ctx, cancel = context.WithTimeoutCause(ctx, s.timeout, errQueryTimeout)
 		defer cancel()
 	}
-	return readError(ctx, s.readers.use(ctx, func(c *conn) error { return f(ctx, c) }))
+	return readError(ctx, use(ctx, s.readers, func(c *conn) error { return f(ctx, c) }))
 }
 
 // lookup calls f with a connection for what the writing side reads.
 func (s *Store) lookup(ctx context.Context, f func(c *conn) error) error {
-	return readError(ctx, s.lookups.use(ctx, f))
+	return readError(ctx, use(ctx, s.lookups, f))
 }
 
 // Head implements ingest.Store.
@@ -40,9 +40,9 @@ func (s *Store) Head(ctx context.Context) (head ledger.Head, err error) {
 const selectHead = `SELECT first_index, next_index, range FROM ledger_commits ORDER BY first_index DESC LIMIT 1`
 
 func (c *conn) head(ctx context.Context) (head ledger.Head, err error) {
-	err = c.query(ctx, selectHead, nil, func(row []driver.Value) error {
+	err = c.Query(ctx, selectHead, nil, func(row []driver.Value) error {
 		head.First = row[0].(int64)
-		head.Range, err = ledger.ParseRange(row[1].(int64), blob(row[2]))
+		head.Range, err = ledger.ParseRange(row[1].(int64), sqlitedb.Blob(row[2]))
 		return err
 	})
 	if err != nil {
@@ -69,19 +69,19 @@ const selectCommit = `SELECT first_index, next_index, range, root, min_time, max
 
 func (s *Store) commit(ctx context.Context, query string, index int64) (commit *ledger.Commit, err error) {
 	err = s.lookup(ctx, func(c *conn) error {
-		return c.query(ctx, query, []any{index}, func(row []driver.Value) error {
-			root := blob(row[3])
+		return c.Query(ctx, query, []any{index}, func(row []driver.Value) error {
+			root := sqlitedb.Blob(row[3])
 			if len(root) != len(ledger.Hash{}) {
 				return fmt.Errorf("the root of the commit at %d has %d bytes", row[0], len(root))
 			}
 			commit = &ledger.Commit{
 				FirstIndex:  row[0].(int64),
 				NextIndex:   row[1].(int64),
-				Range:       blob(row[2]),
+				Range:       sqlitedb.Blob(row[2]),
 				Root:        ledger.Hash(root),
-				MinTime:     micros(row[4]),
-				MaxTime:     micros(row[5]),
-				CommittedAt: micros(row[6]),
+				MinTime:     sqlitedb.Micros(row[4]),
+				MaxTime:     sqlitedb.Micros(row[5]),
+				CommittedAt: sqlitedb.Micros(row[6]),
 			}
 			return nil
 		})
@@ -130,8 +130,8 @@ func (c *conn) find(ctx context.Context, ids []uuid.UUID, found map[uuid.UUID]in
 		args[i] = ids[min(i, len(ids)-1)][:]
 	}
 	query := `SELECT event_id, log_index FROM event_ids WHERE event_id IN (?` + strings.Repeat(", ?", size-1) + `)`
-	return c.query(ctx, query, args, func(row []driver.Value) error {
-		id, err := uuid.FromBytes(blob(row[0]))
+	return c.Query(ctx, query, args, func(row []driver.Value) error {
+		id, err := uuid.FromBytes(sqlitedb.Blob(row[0]))
 		found[id] = row[1].(int64)
 		return err
 	})
@@ -144,13 +144,13 @@ const selectEvent = `SELECT i.log_index, e.log_index, e.event_timestamp, e.body,
 func (s *Store) Event(ctx context.Context, id uuid.UUID) (event datastorage.StoredEvent, err error) {
 	known := false
 	err = s.read(ctx, func(ctx context.Context, c *conn) error {
-		return c.query(ctx, selectEvent, []any{id[:]}, func(row []driver.Value) error {
+		return c.Query(ctx, selectEvent, []any{id[:]}, func(row []driver.Value) error {
 			if row[1] == nil {
 				return datastorage.Errorf(datastorage.CodeNotFound, "the event was removed; see log_index %d", row[0])
 			}
 			known = true
-			event = datastorage.StoredEvent{LogIndex: row[1].(int64), ID: id, Time: micros(row[2]), Body: []byte(row[3].(string))}
-			copy(event.Salt[:], blob(row[4]))
+			event = datastorage.StoredEvent{LogIndex: row[1].(int64), ID: id, Time: sqlitedb.Micros(row[2]), Body: []byte(row[3].(string))}
+			copy(event.Salt[:], sqlitedb.Blob(row[4]))
 			return nil
 		})
 	})
@@ -162,19 +162,3 @@ func (s *Store) Event(ctx context.Context, id uuid.UUID) (event datastorage.Stor
 	}
 	return event, nil
 }
-
-// The columns of STRICT tables have the types that the schema gives them, so these conversions hold for every row.
-
-// blob returns a BLOB; the driver gives nil for an empty one.
-func blob(v driver.Value) []byte {
-	b, _ := v.([]byte)
-	return b
-}
-
-// text returns a TEXT, "" for NULL.
-func text(v driver.Value) string {
-	s, _ := v.(string)
-	return s
-}
-
-func micros(v driver.Value) time.Time { return time.UnixMicro(v.(int64)).UTC() }

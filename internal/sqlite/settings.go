@@ -3,6 +3,8 @@ package sqlite
 import (
 	"context"
 	"database/sql/driver"
+
+	"github.com/datastorage-io/datastorage/internal/sqlitedb"
 )
 
 // Setting reads what PutSetting stored under a name; ok is false when there is nothing.
@@ -18,8 +20,8 @@ func (s *Store) Setting(ctx context.Context, name string) (value []byte, ok bool
 }
 
 func (c *conn) setting(ctx context.Context, name string) (value []byte, ok bool, err error) {
-	err = c.query(ctx, `SELECT value FROM settings WHERE name = ?`, []any{name}, func(row []driver.Value) error {
-		value, ok = append([]byte{}, blob(row[0])...), true
+	err = c.Query(ctx, `SELECT value FROM settings WHERE name = ?`, []any{name}, func(row []driver.Value) error {
+		value, ok = append([]byte{}, sqlitedb.Blob(row[0])...), true
 		return nil
 	})
 	return value, ok, err
@@ -31,10 +33,10 @@ func (s *Store) PutSetting(ctx context.Context, name string, value []byte) (stor
 	if value == nil {
 		value = []byte{}
 	}
-	err = s.writer.use(ctx, func(c *conn) error {
-		return c.transaction(ctx, "BEGIN IMMEDIATE", func() error {
+	err = use(ctx, s.writer, func(c *conn) error {
+		return c.Transaction(ctx, "BEGIN IMMEDIATE", func() error {
 			uninterrupted := context.WithoutCancel(ctx)
-			_, err := c.exec(uninterrupted,
+			_, err := c.Exec(uninterrupted,
 				`INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING`, name, value)
 			if err == nil {
 				stored, _, err = c.setting(uninterrupted, name)

@@ -6,13 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
-	"sync"
 	"time"
 
-	"modernc.org/sqlite"
+	"github.com/datastorage-io/datastorage/internal/sqlitedb"
 )
 
 // FileName is the name of the database in its directory. SQLite keeps two more files beside it, with the suffixes -wal
@@ -20,16 +18,11 @@ import (
 const FileName = "datastorage.db"
 
 const (
-	// lockWait is how long a statement waits for another process's transaction, in milliseconds. It ends before the
-	// caller of a write would give up.
-	lockWait = 2000
 	// walPages is the size of the write-ahead log, in pages, from which a commit moves it into the database. A larger
 	// log writes a page that many commits touched only once, but makes that commit slower.
 	walPages = 4000
 	// walKeep is the size to which the file of a log that grew beyond walPages is cut, in bytes.
 	walKeep = 64 << 20
-	// pageSize is the size of a page in bytes; it holds for files that are created.
-	pageSize = 4096
 	// writerCache and readerCache are the page caches of the writer and of each reader, in KiB.
 	writerCache = 16 << 10
 	readerCache = 2 << 10
@@ -48,14 +41,10 @@ type Options struct {
 // Store is a database file. Its methods may be called concurrently. Errors are those of ingest.Store and httpapi.Reader.
 type Store struct {
 	// readers serve queries, lookups what the writing side reads: slow queries cannot keep it waiting.
-	readers, lookups *pool
-	writer           *pool
+	readers, lookups *sqlitedb.Pool
+	writer           *sqlitedb.Pool
 	timeout          time.Duration
 }
-
-// fdatasync makes SQLite sync with fdatasync, as it does on every Linux distribution: equally durable, and a commit
-// does not wait for the file's timestamps. Where there is no fdatasync, fsync stays.
-var fdatasync = sync.OnceFunc(func() { _, _ = sqlite.Fdatasync(true) })
 
 // Open opens the database in a directory. It creates both when they are absent, readable by their owner alone, and
 // brings the schema up to date; processes that open the same directory at once do so one after the other. The errors
@@ -64,7 +53,7 @@ func Open(ctx context.Context, dir string, opts Options) (*Store, error) {
 	if opts.Readers < 1 {
 		return nil, fmt.Errorf("a store needs at least 1 reader, not %d", opts.Readers)
 	}
-	fdatasync()
+	sqlitedb.UseFdatasync()
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("create the data directory: %w", err)
 	}
@@ -77,7 +66,7 @@ func Open(ctx context.Context, dir string, opts Options) (*Store, error) {
 		return nil, err
 	}
 	defer unlock()
-	if err := createFile(path); err != nil {
+	if err := sqlitedb.CreateFile(path); err != nil {
 		return nil, err
 	}
 	if err := migrate(ctx, path); err != nil {
@@ -86,25 +75,16 @@ func Open(ctx context.Context, dir string, opts Options) (*Store, error) {
 	return open(ctx, path, opts)
 }
 
-// createFile makes sure that the file exists with its permissions: SQLite gives those to the files beside it too.
-func createFile(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return fmt.Errorf("open the database: %w", err)
-	}
-	return f.Close()
-}
-
 func open(ctx context.Context, path string, opts Options) (*Store, error) {
 	s := &Store{
-		readers: newPool(opts.Readers, readerDSN(path)),
-		lookups: newPool(lookups, readerDSN(path)),
-		writer:  newPool(1, writerDSN(path)),
+		readers: sqlitedb.NewPool(opts.Readers, readerDSN(path)),
+		lookups: sqlitedb.NewPool(lookups, readerDSN(path)),
+		writer:  sqlitedb.NewPool(1, writerDSN(path)),
 		timeout: opts.QueryTimeout,
 	}
 	// Whatever keeps the file from being used is said now.
-	for _, p := range []*pool{s.writer, s.lookups, s.readers} {
-		if err := p.use(ctx, func(*conn) error { return nil }); err != nil {
+	for _, p := range []*sqlitedb.Pool{s.writer, s.lookups, s.readers} {
+		if err := p.Use(ctx, func(*sqlitedb.Conn) error { return nil }); err != nil {
 			return nil, errors.Join(fmt.Errorf("open the database: %w", err), s.Close())
 		}
 	}
@@ -112,45 +92,30 @@ func open(ctx context.Context, path string, opts Options) (*Store, error) {
 }
 
 func readerDSN(path string) string {
-	return dsn(path, readerCache,
+	return sqlitedb.DSN(path, readerCache,
 		"query_only(1)",
 		// The rows of a page wait in memory, not in a file that may not be writable.
 		"temp_store(MEMORY)")
 }
 
 func writerDSN(path string) string {
-	return dsn(path, writerCache,
+	return sqlitedb.DSN(path, writerCache,
 		// Every commit is synced before it is acknowledged.
 		"synchronous(FULL)",
 		fmt.Sprintf("wal_autocheckpoint(%d)", walPages),
 		fmt.Sprintf("journal_size_limit(%d)", walKeep))
 }
 
-// dsn returns the data source name of the file with pragmas, which SQLite keeps per connection.
-func dsn(path string, cacheKiB int, pragmas ...string) string {
-	q := url.Values{}
-	q.Set("_dqs", "0")
-	q.Set("_txlock", "immediate")
-	q.Set("_error_rc", "1")
-	q.Add("_pragma", fmt.Sprintf("busy_timeout(%d)", lockWait))
-	q.Add("_pragma", fmt.Sprintf("cache_size(%d)", -cacheKiB))
-	for _, p := range pragmas {
-		q.Add("_pragma", p)
-	}
-	u := url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}
-	return u.String()
-}
-
 // Close ends all connections. Reads and commits that are under way finish first; later calls fail.
 func (s *Store) Close() error {
-	return errors.Join(s.readers.close(), s.lookups.close(), s.writer.close())
+	return errors.Join(s.readers.Close(), s.lookups.Close(), s.writer.Close())
 }
 
 // Stats returns the state of the connections.
-func (s *Store) Stats() Stats {
-	var stats Stats
-	for _, p := range []*pool{s.readers, s.lookups, s.writer} {
-		stats.add(p)
+func (s *Store) Stats() sqlitedb.Stats {
+	var stats sqlitedb.Stats
+	for _, p := range []*sqlitedb.Pool{s.readers, s.lookups, s.writer} {
+		stats.Add(p)
 	}
 	return stats
 }

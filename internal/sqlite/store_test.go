@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/datastorage-io/datastorage"
+	"github.com/datastorage-io/datastorage/internal/sqlitedb"
 	"github.com/datastorage-io/datastorage/ledger"
 )
 
@@ -37,12 +38,12 @@ func TestOpen_Files(t *testing.T) {
 func TestOpen_Durability(t *testing.T) {
 	s := openAt(t, t.TempDir())
 	for pragma, want := range map[string]any{
-		"journal_mode": "wal", "synchronous": int64(2), "page_size": int64(pageSize), "wal_autocheckpoint": int64(walPages),
-		"busy_timeout": int64(lockWait),
+		"journal_mode": "wal", "synchronous": int64(2), "page_size": int64(sqlitedb.PageSize), "wal_autocheckpoint": int64(walPages),
+		"busy_timeout": int64(sqlitedb.LockWait),
 	} {
 		var got any
-		err := s.writer.use(t.Context(), func(c *conn) error {
-			return c.query(t.Context(), "PRAGMA "+pragma, nil, func(row []driver.Value) error {
+		err := use(t.Context(), s.writer, func(c *conn) error {
+			return c.Query(t.Context(), "PRAGMA "+pragma, nil, func(row []driver.Value) error {
 				got = row[0]
 				return nil
 			})
@@ -149,8 +150,8 @@ func TestStore_AppendOnly(t *testing.T) {
 		`DELETE FROM ledger_commits`,
 		`UPDATE ledger_commits SET root = x''`,
 	} {
-		err := s.writer.use(t.Context(), func(c *conn) error {
-			_, err := c.exec(t.Context(), statement)
+		err := use(t.Context(), s.writer, func(c *conn) error {
+			_, err := c.Exec(t.Context(), statement)
 			return err
 		})
 		if err == nil || !strings.Contains(err.Error(), "append-only") {
@@ -164,7 +165,7 @@ func TestStore_Stats(t *testing.T) {
 	if got := s.Stats(); got.Max != 2+lookups+1 || got.Open != 3 || got.Idle != 3 || got.InUse != 0 {
 		t.Errorf("%+v", got)
 	}
-	err := s.readers.use(t.Context(), func(*conn) error {
+	err := use(t.Context(), s.readers, func(*conn) error {
 		if got := s.Stats(); got.InUse != 1 {
 			t.Errorf("with one in use: %+v", got)
 		}
@@ -196,8 +197,8 @@ func TestStore_Interrupt(t *testing.T) {
 	defer func() { _ = s.Close() }()
 	const endless = `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n`
 	err = s.read(t.Context(), func(ctx context.Context, c *conn) error {
-		return c.transaction(ctx, "BEGIN", func() error {
-			return c.query(ctx, endless, nil, func([]driver.Value) error { return nil })
+		return c.Transaction(ctx, "BEGIN", func() error {
+			return c.Query(ctx, endless, nil, func([]driver.Value) error { return nil })
 		})
 	})
 	if !errors.Is(err, errQueryTimeout) {
@@ -223,26 +224,8 @@ func TestStore_LogStaysSmall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if most := int64(2 * walPages * pageSize); info.Size() > most {
+	if most := int64(2 * walPages * sqlitedb.PageSize); info.Size() > most {
 		t.Errorf("the write-ahead log has %d bytes, want at most %d", info.Size(), most)
-	}
-}
-
-func TestConn_StatementsAreBounded(t *testing.T) {
-	s := openAt(t, t.TempDir())
-	err := s.readers.use(t.Context(), func(c *conn) error {
-		for i := range 3 * maxStatements {
-			if _, err := c.exec(t.Context(), "SELECT "+strings.Repeat("1 + ", i)+"1"); err != nil {
-				return err
-			}
-		}
-		if len(c.statements) > maxStatements {
-			t.Errorf("%d statements are kept", len(c.statements))
-		}
-		return nil
-	})
-	if err != nil {
-		t.Error(err)
 	}
 }
 
@@ -294,8 +277,8 @@ func next(t testing.TB, s *Store, records []*datastorage.Record) *ledger.Commit 
 // execute runs a statement on the writer.
 func execute(t testing.TB, s *Store, statement string) {
 	t.Helper()
-	err := s.writer.use(t.Context(), func(c *conn) error {
-		_, err := c.exec(t.Context(), statement)
+	err := use(t.Context(), s.writer, func(c *conn) error {
+		_, err := c.Exec(t.Context(), statement)
 		return err
 	})
 	if err != nil {

@@ -12,9 +12,9 @@ import (
 const (
 	// PageSize is the size of a page in bytes; it holds for files that are created.
 	PageSize = 4096
-	// lockWait is how long a statement waits for another process's transaction, in milliseconds. It ends before the
+	// LockWait is how long a statement waits for another process's transaction, in milliseconds. It ends before the
 	// caller of a write would give up.
-	lockWait = 2000
+	LockWait = 2000
 )
 
 // UseFdatasync makes SQLite sync with fdatasync, as it does on every Linux distribution: equally durable, and a commit
@@ -36,7 +36,7 @@ func DSN(path string, cacheKiB int, pragmas ...string) string {
 	q.Set("_dqs", "0")
 	q.Set("_txlock", "immediate")
 	q.Set("_error_rc", "1")
-	q.Add("_pragma", fmt.Sprintf("busy_timeout(%d)", lockWait))
+	q.Add("_pragma", fmt.Sprintf("busy_timeout(%d)", LockWait))
 	q.Add("_pragma", fmt.Sprintf("cache_size(%d)", -cacheKiB))
 	for _, p := range pragmas {
 		q.Add("_pragma", p)
