@@ -28,7 +28,7 @@ type Limits struct {
 // recordOverhead is what an event costs in memory beside its body while it waits, in bytes.
 const recordOverhead = 1024
 
-// lockedRounds is how many commits take the advisory lock first after another replica moved the head.
+// lockedRounds is how many commits take the advisory lock first after another writer was last seen to move the head.
 const lockedRounds = 64
 
 // errTaken sends a request back to its submitter: one of its event_ids was stored since it was looked up.
@@ -355,6 +355,9 @@ func (c *Committer) try(batch *[]*request, open **pendingCommit) error {
 		err = c.store.CommitLocked(ctx, func(head ledger.Head) (*ledger.Commit, error) {
 			if err := c.checkContinues(head, acked); err != nil {
 				return nil, err
+			}
+			if head.Size() > c.acked.Size() {
+				c.locked = lockedRounds // the other writer is still there
 			}
 			more, _ := c.take(*batch)
 			for _, r := range more {
