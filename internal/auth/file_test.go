@@ -157,7 +157,7 @@ func TestFile_Watch(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		go f.Watch(ctx)
 		write(t, name, freshLine)
-		time.Sleep(pollInterval + time.Millisecond)
+		<-time.After(pollInterval + time.Millisecond) // of the bubble's own clock
 		synctest.Wait()
 		if f.Client(old) != nil || f.Client(fresh) == nil || f.Len() != 1 {
 			t.Error("the change was not seen")

@@ -43,7 +43,7 @@ func TestNewBufferedLogger(t *testing.T) {
 		if got := w.lines(); len(got) != 0 {
 			t.Fatalf("lines are written at once: %v", got)
 		}
-		time.Sleep(100 * time.Millisecond)
+		<-time.After(100 * time.Millisecond) // of the bubble's own clock
 		synctest.Wait()
 		log.WithGroup("g").Info("three")
 		log.Warn("four")
@@ -57,7 +57,7 @@ func TestNewBufferedLogger(t *testing.T) {
 		if got := w.lines(); len(got) != 4 {
 			t.Errorf("a full buffer waits: %v", got)
 		}
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		synctest.Wait()
 	})
 }
