@@ -97,30 +97,31 @@ const turnWait = 250 * time.Millisecond
 // awaitTurn waits, for a while, until nothing of the batch's correlation_ids is in the queue. It reports whether nothing
 // at all is, and whether something of these still is.
 func (f *Fallback) awaitTurn(ctx context.Context, b *batch) (empty, behind bool) {
-	var timeout <-chan time.Time
-	for {
-		f.mu.Lock()
-		empty, behind, left := f.total == 0, f.behind(b), f.left
-		f.mu.Unlock()
-		if !behind {
-			return empty, false
-		}
-		if timeout == nil {
-			timer := time.NewTimer(turnWait)
-			defer timer.Stop()
-			timeout = timer.C
-		}
+	empty, behind, left := f.look(b)
+	if !behind {
+		return empty, false
+	}
+	timeout := time.NewTimer(turnWait)
+	defer timeout.Stop()
+	for behind && f.breaker.isClosed() {
 		select {
 		case <-left:
-		case <-timeout:
+		case <-timeout.C:
 			return false, true
 		case <-ctx.Done():
 			return false, true
 		}
-		if !f.breaker.isClosed() {
-			return false, true
-		}
+		empty, behind, left = f.look(b)
 	}
+	return empty, behind
+}
+
+// look reports whether nothing waits, whether something of the batch's correlation_ids does, and what is closed when
+// messages leave the queue.
+func (f *Fallback) look(b *batch) (empty, behind bool, left <-chan struct{}) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.total == 0, f.behind(b), f.left
 }
 
 // behind reports whether something of the batch's correlation_ids waits. The caller holds mu.

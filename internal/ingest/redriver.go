@@ -244,19 +244,24 @@ func (r *Redriver) contradiction(ctx context.Context, m *deadletter.Message) (st
 	if old.Salt == m.Salt && string(old.Body) == string(m.Body) {
 		return "", nil
 	}
-	queued, unreadable := datastorage.ParseBody(m.Body)
-	if unreadable != nil {
-		return "it cannot be read: " + unreadable.Error(), nil
-	}
-	queued.Sent = m.Sent
 	stored, err := datastorage.ParseBody(old.Body)
 	if err != nil {
 		return "", err
 	}
-	if !queued.SameContent(stored) {
-		return "its event_id belongs to a stored event with other content", nil
+	return difference(m, stored), nil
+}
+
+// difference says how a message differs from the stored event of its event_id; "" when it does not.
+func difference(m *deadletter.Message, stored *datastorage.Event) string {
+	queued, err := datastorage.ParseBody(m.Body)
+	if err != nil {
+		return "it cannot be read: " + err.Error()
 	}
-	return "", nil
+	queued.Sent = m.Sent
+	if !queued.SameContent(stored) {
+		return "its event_id belongs to a stored event with other content"
+	}
+	return ""
 }
 
 func (r *Redriver) remove(ctx context.Context, messages []*deadletter.Message) error {
