@@ -60,8 +60,9 @@ var (
 )
 
 func (c cursorCodec) decode(s string, kind byte, filters [sha256.Size]byte) (*cursor, error) {
+	// The decoder passes over line breaks, so the length of the text counts too.
 	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
-	if err != nil || len(b) != cursorPayload+cursorMAC {
+	if err != nil || len(b) != cursorPayload+cursorMAC || len(s) != base64.RawURLEncoding.EncodedLen(len(b)) {
 		return nil, errCursor
 	}
 	payload, mac := b[:cursorPayload], b[cursorPayload:]
