@@ -19,7 +19,10 @@ const (
 // usageError is a mistake in the command line: a command, flag or argument that does not exist or has no such value.
 type usageError struct{ err error }
 
+// Error implements error.
 func (e usageError) Error() string { return e.err.Error() }
+
+// Unwrap returns the mistake.
 func (e usageError) Unwrap() error { return e.err }
 
 // usagef is for commands that find a mistake in their own arguments.

@@ -34,6 +34,7 @@ type claimed struct {
 	unlock func() error
 }
 
+// Close closes the store, then gives the directory up.
 func (c *claimed) Close() error { return errors.Join(c.store.Close(), c.unlock()) }
 
 // openStore opens the configured store and brings its schema up to date.
@@ -62,12 +63,18 @@ type sqliteStore struct {
 	dir string
 }
 
-func (s *sqliteStore) Name() string                 { return fmt.Sprintf("SQLite in %s", s.dir) }
-func (s *sqliteStore) Warnings() []string           { return nil }
+// Name implements store.
+func (s *sqliteStore) Name() string { return fmt.Sprintf("SQLite in %s", s.dir) }
+
+// Warnings implements store: an embedded store has no set-up that could be wrong.
+func (s *sqliteStore) Warnings() []string { return nil }
+
+// PoolStats implements store.
 func (s *sqliteStore) PoolStats() httpapi.PoolStats { return httpapi.PoolStats(s.Stats()) }
 
 type postgresStore struct{ *postgres.Store }
 
+// Warnings implements store.
 func (s *postgresStore) Warnings() []string {
 	if w := s.Durability().Warning(); w != "" {
 		return []string{w}
@@ -75,6 +82,7 @@ func (s *postgresStore) Warnings() []string {
 	return nil
 }
 
+// PoolStats implements store: both pools together.
 func (s *postgresStore) PoolStats() httpapi.PoolStats {
 	stats := s.Stats()
 	i, q := stats.Ingest, stats.Queries

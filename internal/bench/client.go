@@ -126,6 +126,7 @@ type statusError struct {
 	body   string
 }
 
+// Error implements error.
 func (e statusError) Error() string { return "status " + strconv.Itoa(e.status) + ": " + e.body }
 
 func faultOf(err error) string {

@@ -30,8 +30,13 @@ func addText(flags *pflag.FlagSet, key, placeholder, usage string) {
 // textFlag is the value of a flag that Load decodes. The help text shows its placeholder.
 type textFlag struct{ text, placeholder string }
 
+// String implements pflag.Value.
 func (f *textFlag) String() string { return f.text }
-func (f *textFlag) Type() string   { return f.placeholder }
+
+// Type implements pflag.Value: what stands for the value in the help text.
+func (f *textFlag) Type() string { return f.placeholder }
+
+// Set implements pflag.Value.
 func (f *textFlag) Set(text string) error {
 	f.text = text
 	return nil
