@@ -6,4 +6,6 @@ type Write struct {
 	Records []*Record
 	// Notifications are the notification records whose events are among Records. The store fills in their ID.
 	Notifications []*Notification
+	// Changes are changes of the catalogue, in order of their Version, whose events are among Records.
+	Changes []*CatalogChange
 }
