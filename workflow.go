@@ -163,4 +163,3 @@ const (
 
 // WorkflowKey is what makes a workflow unique: its name and the meaning of its version.
 func WorkflowKey(name string, v SemVer) string { return name + "\x00" + v.String() }
-
