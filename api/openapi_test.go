@@ -25,6 +25,7 @@ var problems = map[datastorage.Code]json.Number{
 	datastorage.CodePermissionDenied: "403",
 	datastorage.CodeNotFound:         "404",
 	datastorage.CodeMethodNotAllowed: "405",
+	datastorage.CodeRequestTimeout:   "408",
 	datastorage.CodeConflict:         "409",
 	datastorage.CodeTooLarge:         "413",
 	datastorage.CodeUnsupportedMedia: "415",
@@ -117,7 +118,7 @@ func TestDocument_OperationsAreComplete(t *testing.T) {
 // TestDocument_WritesAnswer asserts which answers a write has, since clients act on each in another way.
 func TestDocument_WritesAnswer(t *testing.T) {
 	t.Parallel()
-	want := []string{"201", "202", "400", "401", "403", "409", "413", "415", "429", "500", "503"}
+	want := []string{"201", "202", "400", "401", "403", "408", "409", "413", "415", "429", "500", "503"}
 	for path, item := range load(t).Paths.Map() {
 		if item.Post == nil || strings.HasSuffix(path, "/replay") {
 			continue // not there, or without a body

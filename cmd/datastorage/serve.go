@@ -220,15 +220,17 @@ func newHTTPServer(cfg *config.Config, handler http.Handler, log *slog.Logger) *
 		ReadTimeout:       cfg.HTTP.ReadTimeout,
 		WriteTimeout:      writeTimeout(cfg),
 		IdleTimeout:       cfg.HTTP.IdleTimeout,
-		MaxHeaderBytes:    int(cfg.HTTP.MaxHeaderBytes),
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		// An answer that waits for the client's permission has writeTimeout; one that waits for the network has this.
+		HTTP2:          &http.HTTP2Config{WriteByteTimeout: cfg.HTTP.WriteTimeout},
+		MaxHeaderBytes: int(cfg.HTTP.MaxHeaderBytes),
+		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 }
 
 // writeTimeout is how long a whole answer may take, from the end of the request's header: reading its body, the slowest
 // query or write, and a slow reader of the answer.
 func writeTimeout(cfg *config.Config) time.Duration {
-	return cfg.HTTP.ReadTimeout + max(cfg.Database.QueryTimeout, cfg.Ingest.WriteTimeout) + time.Minute
+	return cfg.HTTP.ReadTimeout + max(cfg.Database.QueryTimeout, cfg.Ingest.WriteTimeout) + cfg.HTTP.WriteTimeout
 }
 
 // loadDemo imports the sample runs, moved so that they end now. A second start finds them stored.

@@ -133,6 +133,9 @@ type HTTP struct {
 	// Time a client has to send a whole request, body included. At least http.read_header_timeout.
 	ReadTimeout time.Duration `key:"read_timeout" default:"30s" min:"100ms" max:"1h"`
 
+	// Time a client has to take an answer, beside what the server may need to make it.
+	WriteTimeout time.Duration `key:"write_timeout" default:"1m" min:"100ms" max:"1h"`
+
 	// Time an idle connection is kept for the client's next request.
 	IdleTimeout time.Duration `key:"idle_timeout" default:"2m" min:"100ms" max:"1h"`
 

@@ -33,6 +33,7 @@ var manual = map[string]string{
 	"http.rate_burst":                "Requests that one client may send at once before http.rate_limit holds.",
 	"http.read_header_timeout":       "Time a client has to send the header of a request.",
 	"http.read_timeout":              "Time a client has to send a whole request, body included. At least http.read_header_timeout.",
+	"http.write_timeout":             "Time a client has to take an answer, beside what the server may need to make it.",
 	"http.idle_timeout":              "Time an idle connection is kept for the client's next request.",
 	"http.max_header_bytes":          "Largest request header.",
 	"auth.tokens_file":               "YAML file of the clients' bearer tokens, hashed, with their roles; read again when it changes. \"datastorage token\" makes an entry. Empty: everybody may read and write, and only a server on a loopback address lets anybody replay or discard dead letters.",

@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"os"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -225,7 +226,7 @@ type pool struct{ sync.Pool }
 const maxPooled = 64 << 10
 
 // maxTrusted is how much memory an announced length alone gets, in bytes.
-const maxTrusted = 64 << 10
+const maxTrusted = 4 << 10
 
 var buffers = pool{sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}}
 
@@ -267,6 +268,11 @@ func (s *Server) readBody(c *call, limit int64) (*[]byte, error) {
 	if full, ok := errors.AsType[*datastorage.Error](err); ok {
 		s.metrics.pushback.Inc()
 		return nil, full
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		// What is left of the body would be taken for the next request.
+		c.w.Header().Set("Connection", "close")
+		return nil, datastorage.Errorf(datastorage.CodeRequestTimeout, "the body did not arrive in time; nothing was stored, send it again")
 	}
 	return nil, datastorage.Errorf(datastorage.CodeValidation, "the body ended before it was complete")
 }

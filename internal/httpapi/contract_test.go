@@ -85,10 +85,12 @@ func TestServer_EveryDocumentedAnswer(t *testing.T) {
 	for path := range posts {
 		s.send(http.MethodPost, path, "{")
 		s.send(http.MethodPost, path, bytes.Repeat([]byte{' '}, 17<<20))
+		s.send(http.MethodPost, path, stalled{t.Context()}, impatient, "yes")
 		req := s.request(http.MethodPost, path, "{}")
 		req.Header.Set("Content-Type", "text/plain")
 		s.do(req)
 	}
+	s.send(http.MethodDelete, lettersPath+"/L02", stalled{t.Context()}, impatient, "yes")
 	held := newQuarantine(t, 1)
 	held.held = map[uuid.UUID]bool{held.letters[0].EventID: true}
 	newRecordedServer(t, recorder, withLetters(held)).send(http.MethodPost, lettersPath+"/L01/replay", nil)

@@ -87,6 +87,9 @@ type Server struct {
 func New(cfg Config) *Server {
 	s := &Server{cfg: cfg, mux: http.NewServeMux(), metrics: newMetrics(cfg.Registry, cfg.PoolStats)}
 	s.budget.limit = cfg.MaxInFlight
+	cfg.Registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "datastorage_http_inflight_bytes", Help: "Memory of the request bodies that are not answered yet.",
+	}, func() float64 { return float64(s.budget.used.Load()) }))
 	if cfg.Rate > 0 {
 		s.limiter = newLimiter(cfg.Rate, cfg.Burst, cfg.Now)
 	}

@@ -32,6 +32,17 @@ var start = time.Date(2026, 5, 11, 15, 0, 0, 0, time.UTC)
 
 type configuration = httpapi.Config
 
+// impatient is a header that makes a test server's time for the body end before it comes.
+const impatient = "X-Test-Impatient"
+
+// stalled is a body that does not come before its context ends.
+type stalled struct{ context.Context }
+
+func (s stalled) Read([]byte) (int, error) {
+	<-s.Done()
+	return 0, s.Err()
+}
+
 // clock is a clock that only tests move.
 type clock struct {
 	mu  sync.Mutex
@@ -103,7 +114,14 @@ func newRecordedServer(t testing.TB, recorder *contracttest.Recorder, change ...
 		f(&cfg)
 	}
 	s.api = httpapi.New(cfg)
-	front := httptest.NewServer(s.api)
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get(impatient) != "" {
+			if err := http.NewResponseController(w).SetReadDeadline(time.Now()); err != nil {
+				t.Error(err)
+			}
+		}
+		s.api.ServeHTTP(w, r)
+	}))
 	s.url = front.URL
 	s.client = &http.Client{
 		Transport:     recorder.Transport(t, front.Client().Transport),
