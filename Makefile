@@ -1,4 +1,4 @@
-# `make` lists the targets. What a machine needs: Go, and PostgreSQL's binaries (15 or newer) for `make test`; a C compiler for
+# `make` lists the targets. What a machine needs: Go, and the binaries of PostgreSQL (15 or newer) and Redis (6.2 or newer) for `make test`; a C compiler for
 # `make race` alone. The pinned tools of tools/go.mod are built on first use.
 
 TOOL     := go tool -modfile=tools/go.mod
@@ -20,10 +20,10 @@ build: ## build the static binary bin/datastorage
 test: ## run all tests, count them by tier, and check that nothing they started is left
 	go run ./test/tiers
 
-test-unit: ## run the tests that need neither PostgreSQL nor the binary
+test-unit: ## run the tests that need neither PostgreSQL, nor Redis, nor the binary
 	go run ./test/tiers unit
 
-test-integration: ## run the tests that start a PostgreSQL of their own
+test-integration: ## run the tests that start a PostgreSQL or a Redis of their own
 	go run ./test/tiers integration
 
 test-e2e: ## run the tests that build and drive the binary

@@ -92,6 +92,13 @@ var rules = []rule{
 		never:  []string{"./internal/sqlitedb"},
 	},
 	{
+		reason: "the dead-letter queue alone uses Redis; who else did would need the guarantees that it checks at start",
+		from:   []string{"..."},
+		except: []string{"./internal/deadletter/redisqueue"},
+		never:  []string{"github.com/redis/go-redis"},
+		tests:  true,
+	},
+	{
 		reason: "the command is the top: what two packages need stands below both",
 		from:   []string{"..."},
 		except: []string{"./cmd"},
@@ -102,11 +109,11 @@ var rules = []rule{
 		reason: "the binary carries no test code",
 		from:   []string{"..."},
 		except: []string{
-			"./internal/storetest", "./internal/audittest", "./internal/pgtest", "./internal/contracttest",
+			"./internal/storetest", "./internal/audittest", "./internal/pgtest", "./internal/redistest", "./internal/contracttest",
 			"./internal/deadletter/queuetest", "./test",
 		},
 		never: []string{
-			"testing", "./internal/storetest", "./internal/audittest", "./internal/pgtest", "./internal/contracttest", "./internal/archtest",
+			"testing", "./internal/storetest", "./internal/audittest", "./internal/pgtest", "./internal/redistest", "./internal/contracttest", "./internal/archtest",
 			"./internal/deadletter/queuetest", "./test",
 			"github.com/google/go-cmp", "pgregory.net/rapid", "go.uber.org/goleak", "github.com/rogpeppe/go-internal",
 			"github.com/getkin/kin-openapi",

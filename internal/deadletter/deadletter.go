@@ -59,9 +59,11 @@ type Letter struct {
 
 // Stats is the state of a queue.
 type Stats struct {
-	// Depth is the number of messages that wait to be stored; Bytes is what the queue takes on disk,.
+	// Depth is the number of messages that wait to be stored; Bytes is what the queue takes, on disk or in Redis.
 	Depth int64
 	Bytes int64
+	// Notifications is the part of Depth that a queue keeps apart as notifications; zero when it keeps all together.
+	Notifications int64
 	// Capacity is the number of bytes at which the queue is full.
 	Capacity int64
 	// Oldest is the QueuedAt of the first message that waits; zero when none does.
@@ -99,6 +101,10 @@ type Queue interface {
 	// Holds reports, for each event_id, whether a message with it waits.
 	Holds(ctx context.Context, eventIDs []uuid.UUID) (map[uuid.UUID]bool, error)
 
+	// HoldsCorrelations reports, for each correlation_id, whether a message with it waits. What was put, by whatever server,
+	// before the call began is seen. In a queue that is shared, many callers share one look-up.
+	HoldsCorrelations(ctx context.Context, correlationIDs []string) (map[string]bool, error)
+
 	// Waiting calls yield with the correlation_id of every waiting message; one with several messages comes several times.
 	Waiting(ctx context.Context, yield func(correlationID string)) error
 
@@ -125,6 +131,9 @@ type Queue interface {
 	// when the lead is lost or the queue closed; release, which may be called twice, gives the lead up. A queue that belongs
 	// to one process has no other to wait for.
 	Lead(ctx context.Context) (lead context.Context, release func(), err error)
+
+	// Shared reports whether several servers put messages into this queue.
+	Shared() bool
 
 	// Close ends the use of the queue. What was put stays.
 	Close() error

@@ -3,7 +3,7 @@
 //	go run ./test/tiers [-race] [-only PATTERN,...] [unit] [integration] [e2e]
 //
 // Without a tier named it runs all three. A tier is a list of packages that follows from what their tests import:
-// integration is what starts a PostgreSQL server, e2e is everything below test/e2e and test/chaos, unit is the rest.
+// integration is what starts a PostgreSQL or Redis server, e2e is everything below test/e2e and test/chaos, unit is the rest.
 // A skipped test fails its tier: what cannot run here has not been tested.
 package main
 

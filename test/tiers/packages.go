@@ -52,7 +52,7 @@ func (b testBinary) tier() string {
 	}
 	for _, dep := range b.Deps {
 		dep, _, _ = strings.Cut(dep, " ") // "path [tested package]" names a variant built for a test
-		if strings.HasSuffix(dep, "/internal/pgtest") {
+		if strings.HasSuffix(dep, "/internal/pgtest") || strings.HasSuffix(dep, "/internal/redistest") {
 			return "integration"
 		}
 	}

@@ -115,6 +115,7 @@ func TestTestBinary_Tier(t *testing.T) {
 		{testBinary{ImportPath: "m/internal/sqlite.test", Deps: []string{"m/internal/storetest"}}, "unit"},
 		{testBinary{ImportPath: "m/internal/postgres.test", Deps: []string{"m/internal/pgtest"}}, "integration"},
 		{testBinary{ImportPath: "m/internal/pgtest.test", Deps: []string{"m/internal/pgtest [m/internal/pgtest.test]"}}, "integration"},
+		{testBinary{ImportPath: "m/internal/deadletter/redisqueue.test", Deps: []string{"m/internal/redistest"}}, "integration"},
 		{testBinary{ImportPath: "m/test/e2e.test", Deps: []string{"m/internal/pgtest"}}, "e2e"},
 	}
 	for _, tt := range tests {

@@ -177,6 +177,9 @@ func (q *Queue) Close() error {
 	return q.closeErr
 }
 
+// Shared implements deadletter.Queue: the queue belongs to one process.
+func (q *Queue) Shared() bool { return false }
+
 // Lead implements deadletter.Queue: one caller at a time leads.
 func (q *Queue) Lead(ctx context.Context) (lead context.Context, release func(), err error) {
 	if err := errors.Join(ctx.Err(), q.closed()); err != nil {

@@ -53,7 +53,7 @@ func newRow(m *deadletter.Message) (row, error) {
 		body: string(m.Body),
 	}
 	if m.Notification != nil {
-		text, err := encodeNotification(m.Notification)
+		text, err := deadletter.EncodeNotification(m.Notification)
 		if err != nil {
 			return row{}, err
 		}

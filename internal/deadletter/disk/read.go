@@ -91,6 +91,24 @@ func (q *Queue) Holds(ctx context.Context, eventIDs []uuid.UUID) (map[uuid.UUID]
 	return held, nil
 }
 
+// HoldsCorrelations implements deadletter.Queue. It reads the whole queue.
+func (q *Queue) HoldsCorrelations(ctx context.Context, correlationIDs []string) (map[string]bool, error) {
+	asked := make(map[string]bool, len(correlationIDs))
+	for _, id := range correlationIDs {
+		asked[id] = true
+	}
+	held := map[string]bool{}
+	err := q.Waiting(ctx, func(correlationID string) {
+		if asked[correlationID] {
+			held[correlationID] = true
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return held, nil
+}
+
 // Waiting implements deadletter.Queue. It reads in pieces, so that the log can be emptied meanwhile: what is put during
 // the call may come or not.
 func (q *Queue) Waiting(ctx context.Context, yield func(correlationID string)) error {
@@ -176,7 +194,7 @@ func parseMessage(row []driver.Value) (*deadletter.Message, error) {
 	copy(m.EventID[:], sqlitedb.Blob(row[1]))
 	copy(m.Salt[:], sqlitedb.Blob(row[5]))
 	if text := sqlitedb.Text(row[7]); text != "" {
-		n, err := decodeNotification(text)
+		n, err := deadletter.DecodeNotification(text)
 		if err != nil {
 			return nil, fmt.Errorf("message %s: %w", m.ID, err)
 		}

@@ -90,6 +90,13 @@ func testLead(t *testing.T, b Backend) {
 func testLeadAtClose(t *testing.T, b Backend) {
 	q := b.Open(t, roomy)
 	first := take(t, q)
+	var other deadletter.Queue
+	var second <-chan lead
+	if q.Shared() {
+		other = open(t, b)
+		notGranted(t, other)
+		second = seek(t.Context(), t, other)
+	}
 	waiter := make(chan error, 1)
 	go func() {
 		_, _, err := q.Lead(background(t))
@@ -103,5 +110,46 @@ func testLeadAtClose(t *testing.T, b Backend) {
 		t.Error("a closed queue has a new leader")
 	}
 	first.release()
-	take(t, open(t, b)).release()
+	if other == nil {
+		second = seek(t.Context(), t, open(t, b))
+	}
+	await(t, "passing on the lead", second).release()
+}
+
+// testShared is what several servers that use one queue may rely on. One that is not shared has nothing to check.
+func testShared(t *testing.T, b Backend) {
+	q := open(t, b)
+	if !q.Shared() {
+		return
+	}
+	other := open(t, b)
+	list := messages(4, "c")
+	put(t, q, list[:2]...)
+	put(t, other, list[2:]...)
+	if list[2].ID <= list[1].ID {
+		t.Errorf("id %q does not sort behind %q of another server", list[2].ID, list[1].ID)
+	}
+	wantWaiting(t, q, list...)
+	wantWaiting(t, other, list...)
+	if err := other.Put(t.Context(), snapshot(list[:1])); err != nil {
+		t.Errorf("Put of what another server put: %v", err)
+	}
+	for i, left := range []int{4, 1, 0} {
+		waits, err := q.HoldsCorrelations(t.Context(), []string{"c"})
+		if err != nil || waits["c"] != (left > 0) {
+			t.Errorf("with %d messages waiting HoldsCorrelations says %v, %v", left, waits, err)
+		}
+		if err := other.Remove(t.Context(), ids(list[:3+min(i, 1)])); err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			wantWaiting(t, q, list[3])
+		}
+	}
+	put(t, q, list[0])
+	take(t, q).release()
+	if err := q.Remove(t.Context(), ids(list[:1])); err != nil {
+		t.Errorf("Remove after a lead: %v", err)
+	}
+	wantWaiting(t, other)
 }

@@ -142,18 +142,19 @@ func testCancelled(t *testing.T, b Backend) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for name, call := range map[string]func() error{
-		"Put":        func() error { return q.Put(ctx, messages(1, "c")) },
-		"Oldest":     func() error { _, err := q.Oldest(ctx, 1); return err },
-		"Remove":     func() error { return q.Remove(ctx, ids(list)) },
-		"Holds":      func() error { _, err := q.Holds(ctx, eventIDs(list)); return err },
-		"Waiting":    func() error { return q.Waiting(ctx, func(string) {}) },
-		"Quarantine": func() error { return q.Quarantine(ctx, list[0].ID, "reason") },
-		"Letters":    func() error { _, err := q.Letters(ctx, "", 1); return err },
-		"Letter":     func() error { _, err := q.Letter(ctx, list[1].ID); return err },
-		"Replay":     func() error { return q.Replay(ctx, list[1].ID) },
-		"Discard":    func() error { return q.Discard(ctx, list[1].ID) },
-		"Stats":      func() error { _, err := q.Stats(ctx); return err },
-		"Lead":       func() error { _, _, err := q.Lead(ctx); return err },
+		"Put":               func() error { return q.Put(ctx, messages(1, "c")) },
+		"Oldest":            func() error { _, err := q.Oldest(ctx, 1); return err },
+		"Remove":            func() error { return q.Remove(ctx, ids(list)) },
+		"Holds":             func() error { _, err := q.Holds(ctx, eventIDs(list)); return err },
+		"HoldsCorrelations": func() error { _, err := q.HoldsCorrelations(ctx, []string{"c"}); return err },
+		"Waiting":           func() error { return q.Waiting(ctx, func(string) {}) },
+		"Quarantine":        func() error { return q.Quarantine(ctx, list[0].ID, "reason") },
+		"Letters":           func() error { _, err := q.Letters(ctx, "", 1); return err },
+		"Letter":            func() error { _, err := q.Letter(ctx, list[1].ID); return err },
+		"Replay":            func() error { return q.Replay(ctx, list[1].ID) },
+		"Discard":           func() error { return q.Discard(ctx, list[1].ID) },
+		"Stats":             func() error { _, err := q.Stats(ctx); return err },
+		"Lead":              func() error { _, _, err := q.Lead(ctx); return err },
 	} {
 		if err := call(); !errors.Is(err, context.Canceled) {
 			t.Errorf("%s with a cancelled context returned %v", name, err)

@@ -245,4 +245,13 @@ func (m *model) check(r *rapid.T) {
 			r.Fatalf("Holds says %v of %v, want %v", held[id], id, want)
 		}
 	}
+	waits, err := m.queue.HoldsCorrelations(m.t.Context(), []string{"c-0", "c-1"})
+	if err != nil {
+		r.Fatalf("HoldsCorrelations: %v", err)
+	}
+	for _, id := range []string{"c-0", "c-1"} {
+		if want := slices.ContainsFunc(m.waiting, func(w *deadletter.Message) bool { return w.CorrelationID == id }); waits[id] != want {
+			r.Fatalf("HoldsCorrelations says %v of %v, want %v", waits[id], id, want)
+		}
+	}
 }

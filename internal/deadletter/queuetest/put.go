@@ -227,6 +227,19 @@ func testHoldsAndWaiting(t *testing.T, b Backend) {
 	if want := map[string]int{"a": 3, "b": 1}; !maps.Equal(counts, want) {
 		t.Errorf("Waiting counts %v, want %v", counts, want)
 	}
+	correlations := []string{"c", "b", "", "a", "b"}
+	for i := range 2000 {
+		correlations = append(correlations, fmt.Sprint(i))
+	}
+	waits, err := q.HoldsCorrelations(t.Context(), correlations)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range correlations {
+		if want := id == "a" || id == "b"; waits[id] != want {
+			t.Errorf("HoldsCorrelations says %v of %q, want %v", waits[id], id, want)
+		}
+	}
 }
 
 // content is an event as the queue compares it.

@@ -64,6 +64,7 @@ func Run(t *testing.T, open func(t *testing.T) Backend) {
 		{"Cancelled", testCancelled},
 		{"Lead", testLead},
 		{"Lead/passes on at Close", testLeadAtClose},
+		{"Shared", testShared},
 		{"Model", testModel},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -239,6 +240,10 @@ func testEmpty(t *testing.T, b Backend) {
 	held, err := q.Holds(t.Context(), nil)
 	if err != nil || len(held) != 0 {
 		t.Errorf("Holds of nothing: %v, %v", held, err)
+	}
+	waits, err := q.HoldsCorrelations(t.Context(), nil)
+	if err != nil || len(waits) != 0 {
+		t.Errorf("HoldsCorrelations of nothing: %v, %v", waits, err)
 	}
 	if s := stats(t, q); !s.Oldest.IsZero() || s.Capacity != roomy {
 		t.Errorf("an empty queue has %+v", s)

@@ -1,4 +1,4 @@
-package disk
+package deadletter
 
 import (
 	"fmt"
@@ -10,7 +10,7 @@ import (
 	"github.com/datastorage-io/datastorage"
 )
 
-// note is a notification record as the queue keeps it. Its members are part of the format.
+// note is a notification record as queues keep it. Its members are part of their formats.
 type note struct {
 	ID              int64     `json:"id,omitzero"`
 	RemediationID   string    `json:"remediation_id"`
@@ -28,7 +28,8 @@ type note struct {
 	EventID         uuid.UUID `json:"event_id"`
 }
 
-func encodeNotification(n *datastorage.Notification) (string, error) {
+// EncodeNotification returns a notification record as the JSON object that queues keep.
+func EncodeNotification(n *datastorage.Notification) (string, error) {
 	text, err := json.Marshal((*note)(n))
 	if err != nil {
 		return "", fmt.Errorf("encode the notification: %w", err)
@@ -36,7 +37,8 @@ func encodeNotification(n *datastorage.Notification) (string, error) {
 	return string(text), nil
 }
 
-func decodeNotification(text string) (*datastorage.Notification, error) {
+// DecodeNotification reads what EncodeNotification made.
+func DecodeNotification(text string) (*datastorage.Notification, error) {
 	var n note
 	if err := json.Unmarshal([]byte(text), &n); err != nil {
 		return nil, fmt.Errorf("decode the notification: %w", err)
