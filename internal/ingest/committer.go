@@ -267,7 +267,7 @@ func (c *Committer) loop() {
 	}
 }
 
-// commit stores a batch and answers every request of it.
+// commit stores a batch and answers every request of it. It may append to batch.
 func (c *Committer) commit(batch []*request) {
 	began := c.now()
 	c.observeWait(batch)
@@ -296,8 +296,9 @@ func (c *Committer) commit(batch []*request) {
 		case len(batch) > 1:
 			// The fault belongs to one request; the others must not suffer for it.
 			c.log.Warn("a commit was refused; committing its requests in two parts", "error", err, "requests", len(batch))
-			c.commit(batch[:len(batch)/2])
-			c.commit(batch[len(batch)/2:])
+			half := len(batch) / 2
+			c.commit(batch[:half:half])
+			c.commit(batch[half:])
 			return
 		default:
 			c.log.Error("the store refused a write", "error", err)
