@@ -292,6 +292,9 @@ func (c *Committer) commit(batch []*request) {
 				open = nil
 				continue
 			}
+		case errors.Is(err, datastorage.ErrCatalogMoved):
+			c.commitApart(batch)
+			return
 		case datastorage.CodeOf(err) == datastorage.CodeUnavailable, errors.Is(err, ledger.ErrOutcomeUnknown):
 		case len(batch) > 1:
 			// The fault belongs to one request; the others must not suffer for it.
@@ -311,6 +314,26 @@ func (c *Committer) commit(batch []*request) {
 		}
 		time.Sleep(pause)
 		pause = min(2*pause, 100*time.Millisecond)
+	}
+}
+
+// commitApart stores a batch that was refused with ErrCatalogMoved: each request that changes the catalogue by itself, the
+// others as before. One request alone gets that error: its caller knows what to do.
+func (c *Committer) commitApart(batch []*request) {
+	if len(batch) == 1 {
+		c.fail(batch, datastorage.ErrCatalogMoved)
+		return
+	}
+	var others []*request
+	for i, r := range batch {
+		if len(r.write.Changes) == 0 {
+			others = append(others, r)
+		} else {
+			c.commit(batch[i : i+1 : i+1])
+		}
+	}
+	if len(others) > 0 {
+		c.commit(others)
 	}
 }
 
@@ -362,8 +385,7 @@ func (c *Committer) try(batch *[]*request, open **pendingCommit) error {
 			}
 			more, _ := c.take(*batch)
 			for _, r := range more {
-				w.Records = append(w.Records, r.write.Records...)
-				w.Notifications = append(w.Notifications, r.write.Notifications...)
+				r.joinTo(w)
 			}
 			*batch = append(*batch, more...)
 			c.observeWait(more)
@@ -413,10 +435,16 @@ func join(batch []*request) *datastorage.Write {
 	}
 	w := &datastorage.Write{Records: make([]*datastorage.Record, 0, n)}
 	for _, r := range batch {
-		w.Records = append(w.Records, r.write.Records...)
-		w.Notifications = append(w.Notifications, r.write.Notifications...)
+		r.joinTo(w)
 	}
 	return w
+}
+
+// joinTo adds what a request wants stored to w.
+func (r *request) joinTo(w *datastorage.Write) {
+	w.Records = append(w.Records, r.write.Records...)
+	w.Notifications = append(w.Notifications, r.write.Notifications...)
+	w.Changes = append(w.Changes, r.write.Changes...)
 }
 
 func (c *Committer) succeed(batch []*request, commit *ledger.Commit, next ledger.Head) {

@@ -20,7 +20,8 @@ type Store interface {
 	// Commit stores c and w in one transaction, durable (fsync'd) and visible to every later read when it returns nil.
 	// The log must end at c.FirstIndex: the primary key of ledger_commits is the compare-and-swap; and unless FirstIndex
 	// is 0, the row at c.PrevFirst must end there with root c.PrevRoot, which the same transaction checks. Errors:
-	//   - ledger.ErrHeadMoved, ledger.ErrDuplicateID: nothing was stored.
+	//   - ledger.ErrHeadMoved, ledger.ErrDuplicateID, datastorage.ErrCatalogMoved: nothing was stored. The first comes before
+	//     the others: they say that the log does end at c.FirstIndex.
 	//   - ledger.ErrOutcomeUnknown: see there; calling Commit again with the same arguments is safe, and then
 	//     ErrHeadMoved may mean that the first call succeeded (compare CommitAt's root).
 	//   - a *datastorage.Error with CodeUnavailable: nothing was stored, the same call may succeed later.

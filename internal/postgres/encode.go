@@ -41,6 +41,7 @@ const (
 	idsStatement          = "insert_ids"
 	eventsStatement       = "insert_events"
 	notificationStatement = "insert_notification"
+	changesStatement      = "insert_changes"
 	endStatement          = "commit"
 )
 
@@ -55,6 +56,10 @@ func encode(c *ledger.Commit, w *datastorage.Write, rows rowTypes, inTransaction
 	for i, n := range w.Notifications {
 		e.notification(i, n)
 	}
+	if len(w.Changes) > 0 {
+		e.statements++
+		e.changes(w.Changes, rows.change)
+	}
 	if inTransaction {
 		e.endBind(e.bind(endStatement, endStatement, 0))
 	}
@@ -64,6 +69,9 @@ func encode(c *ledger.Commit, w *datastorage.Write, rows rowTypes, inTransaction
 	e.execute(eventsStatement)
 	for i := range w.Notifications {
 		e.execute(notificationPortal(i))
+	}
+	if len(w.Changes) > 0 {
+		e.execute(changesStatement)
 	}
 	if inTransaction {
 		e.execute(endStatement)
@@ -183,13 +191,15 @@ func (e *encoded) notification(i int, n *datastorage.Notification) {
 	e.endBind(start)
 }
 
-// rowTypes are the identifiers of the types event_row and event_id_row, which their binary form holds.
-type rowTypes struct{ event, id uint32 }
+// rowTypes are the identifiers of the types event_row, event_id_row and catalog_change_row, which their binary form
+// holds.
+type rowTypes struct{ event, id, change uint32 }
 
 // The number of fields of the row types.
 const (
-	idFields    = 3
-	eventFields = 18
+	idFields     = 3
+	eventFields  = 18
+	changeFields = 6
 )
 
 func (e *encoded) ids(records []*datastorage.Record, first int64, row uint32) {
@@ -244,6 +254,35 @@ func (e *encoded) events(records []*datastorage.Record, first int64, row uint32)
 	}
 	setLength(b, array)
 	e.buf = b
+	e.endBind(message)
+}
+
+func (e *encoded) changes(changes []*datastorage.CatalogChange, row uint32) {
+	message := e.bind(changesStatement, changesStatement, 2)
+	array := e.open()
+	b := appendArray(e.buf, row, len(changes))
+	for _, c := range changes {
+		start := len(b)
+		b = appendRow(b, changeFields)
+		b = appendInt64Field(b, pgtype.Int8OID, c.Version)
+		b = appendInt64Field(b, pgtype.TimestamptzOID, serverMicros(c.Time))
+		b = appendTextField(b, string(c.Kind))
+		if c.WorkflowID == uuid.Nil {
+			b = appendNullField(b, pgtype.UUIDOID)
+		} else {
+			b = appendUUIDField(b, c.WorkflowID)
+		}
+		if c.Key == "" {
+			b = appendNullField(b, pgtype.ByteaOID)
+		} else {
+			b = append(appendField(b, pgtype.ByteaOID, len(c.Key)), c.Key...)
+		}
+		b = append(appendField(b, pgtype.TextOID, len(c.Document)), c.Document...)
+		setLength(b, start)
+	}
+	setLength(b, array)
+	e.buf = b
+	e.bigint(changes[0].Version)
 	e.endBind(message)
 }
 

@@ -42,6 +42,10 @@ func (s *Store) refusal(e *pgconn.PgError) error {
 		return ledger.ErrHeadMoved
 	case e.Code == uniqueViolation && e.TableName == "event_ids":
 		return ledger.ErrDuplicateID
+	case e.Code == uniqueViolation && e.TableName == "catalog_changes",
+		// The change before the first is not there: see insertChanges.
+		e.Code == notNullViolation && e.TableName == "catalog_changes" && e.ColumnName == "version":
+		return datastorage.ErrCatalogMoved
 	case e.Code == checkViolation && e.TableName == "events":
 		// A partition that was known has gone, for example because its month expired.
 		s.months.forget()

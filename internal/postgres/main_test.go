@@ -113,3 +113,24 @@ func commit(t testing.TB, s *Store, rs ...*datastorage.Record) *ledger.Commit {
 	}
 	return c
 }
+
+// changes makes the first n changes of a catalogue.
+func changes(n int) []*datastorage.CatalogChange {
+	made := make([]*datastorage.CatalogChange, n)
+	for i := range made {
+		id := uuid.New()
+		made[i] = &datastorage.CatalogChange{
+			Version: int64(i + 1), Time: time.Now().UTC().Truncate(time.Microsecond), Kind: datastorage.ChangeWorkflow,
+			WorkflowID: id, Key: id.String() + "\x001.0.0", Document: []byte(`{"workflow_name":"w"}`),
+		}
+	}
+	return made
+}
+
+// checkVersion checks how many changes the catalogue has.
+func checkVersion(t *testing.T, s *Store, want int64) {
+	t.Helper()
+	if version, err := s.CatalogVersion(t.Context()); err != nil || version != want {
+		t.Errorf("the catalogue has version %d, %v; want %d", version, err, want)
+	}
+}

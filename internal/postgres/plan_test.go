@@ -105,6 +105,8 @@ func TestPlans(t *testing.T) {
 		"event":       {SQL: selectEvent, Args: []any{[16]byte{}}},
 		"head":        {SQL: selectHead},
 		"find":        {SQL: selectIDs, Args: []any{[][16]byte{{1}}}},
+		"version":     {SQL: selectCatalogVersion},
+		"changes":     {SQL: selectChanges, Args: []any{7, 10}},
 	} {
 		if plan := explain(t, conn, st, false); strings.Contains(plan, "Seq Scan") {
 			t.Errorf("%s reads empty tables as a whole:\n%s", name, plan)

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/datastorage-io/datastorage"
 	"github.com/datastorage-io/datastorage/internal/pgtest"
 )
 
@@ -55,7 +56,10 @@ func TestAppendOnly(t *testing.T) {
 	url := pgtest.New(t)
 	s := openAt(t, url)
 	r := record(time.Now(), 600)
-	commit(t, s, r)
+	c := next(t, s, []*datastorage.Record{r})
+	if err := s.Commit(t.Context(), c, &datastorage.Write{Records: []*datastorage.Record{r}, Changes: changes(1)}); err != nil {
+		t.Fatal(err)
+	}
 	conn := connect(t, url)
 	partition := monthOf(r.Time).table()
 	for _, sql := range []string{
@@ -63,6 +67,7 @@ func TestAppendOnly(t *testing.T) {
 		"UPDATE " + partition + " SET salt = ''", "DELETE FROM " + partition, "TRUNCATE " + partition,
 		"UPDATE event_ids SET log_index = 7", "DELETE FROM event_ids", "TRUNCATE event_ids",
 		"UPDATE ledger_commits SET root = ''", "DELETE FROM ledger_commits", "TRUNCATE ledger_commits",
+		"UPDATE catalog_changes SET document = ''", "DELETE FROM catalog_changes", "TRUNCATE catalog_changes",
 	} {
 		if !isRefused(t, conn, sql) {
 			t.Errorf("%s is not refused", sql)
@@ -72,6 +77,7 @@ func TestAppendOnly(t *testing.T) {
 	exec(t, conn, "BEGIN; SET LOCAL datastorage.removal = 'on'")
 	for _, sql := range []string{
 		"UPDATE events SET body = 'x'", "TRUNCATE events", "DELETE FROM event_ids", "DELETE FROM ledger_commits",
+		"DELETE FROM catalog_changes",
 	} {
 		exec(t, conn, "SAVEPOINT s")
 		if !isRefused(t, conn, sql) {

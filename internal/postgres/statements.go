@@ -32,6 +32,12 @@ const insertNotification = `INSERT INTO notifications (remediation_id, notificat
 	`message_summary, status, sent_at, delivery_status, error_message, escalation_level, created_at, updated_at, event_id) ` +
 	`VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING id`
 
+// insertChanges stores changes of the catalogue, the first of which has version $2, if the change before it is there. If
+// not, version is NULL, which the table refuses.
+const insertChanges = `INSERT INTO catalog_changes (version, changed_at, kind, workflow_id, key, document) ` +
+	`SELECT CASE WHEN $2::bigint = 1 OR EXISTS (SELECT FROM catalog_changes WHERE version = $2 - 1) THEN version END, ` +
+	`changed_at, kind, workflow_id, key, document FROM unnest($1::catalog_change_row[])`
+
 const selectHead = `SELECT first_index, next_index, range FROM ledger_commits ORDER BY first_index DESC LIMIT 1`
 
 const lockHead = `SELECT pg_advisory_xact_lock(` + advisoryKey + `, 0)`
@@ -54,6 +60,7 @@ func prepareIngest(ctx context.Context, conn *pgx.Conn) error {
 		idsStatement:          insertIDs,
 		eventsStatement:       insertEvents,
 		notificationStatement: insertNotification,
+		changesStatement:      insertChanges,
 		endStatement:          "COMMIT",
 	} {
 		if _, err := conn.PgConn().Prepare(ctx, name, sql, nil); err != nil {
@@ -61,7 +68,8 @@ func prepareIngest(ctx context.Context, conn *pgx.Conn) error {
 		}
 	}
 	var rows rowTypes
-	err := conn.QueryRow(ctx, `SELECT 'event_row'::regtype::oid, 'event_id_row'::regtype::oid`).Scan(&rows.event, &rows.id)
+	err := conn.QueryRow(ctx, `SELECT 'event_row'::regtype::oid, 'event_id_row'::regtype::oid, `+
+		`'catalog_change_row'::regtype::oid`).Scan(&rows.event, &rows.id, &rows.change)
 	if err != nil {
 		return fmt.Errorf("read the row types: %w", err)
 	}

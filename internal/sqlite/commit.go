@@ -50,6 +50,9 @@ func (s *Store) write(
 				ids, err = c.insertNotifications(uninterrupted, w.Notifications)
 			}
 			if err == nil {
+				err = c.insertChanges(uninterrupted, w.Changes)
+			}
+			if err == nil {
 				err = ctx.Err()
 			}
 			return err

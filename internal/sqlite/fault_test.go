@@ -41,16 +41,33 @@ func refuse(t *testing.T, s *Store, cure string) {
 	t.Helper()
 	records := benchRecords(0, 200)
 	c := next(t, s, records)
-	err := s.Commit(t.Context(), c, &datastorage.Write{Records: records})
+	w := &datastorage.Write{Records: records, Changes: []*datastorage.CatalogChange{change(1)}}
+	err := s.Commit(t.Context(), c, w)
 	if datastorage.CodeOf(err) != datastorage.CodeUnavailable || errors.Is(err, ledger.ErrOutcomeUnknown) {
 		t.Errorf("error %v, want code %s", err, datastorage.CodeUnavailable)
 	}
 	if stored(t, s, records[0].ID) {
 		t.Error("a refused event is stored")
 	}
+	checkVersion(t, s, 0)
 	execute(t, s, cure)
-	if err := s.Commit(t.Context(), c, &datastorage.Write{Records: records}); err != nil {
+	if err := s.Commit(t.Context(), c, w); err != nil {
 		t.Errorf("the same commit later: %v", err)
+	}
+	checkVersion(t, s, 1)
+}
+
+// change makes a change of the catalogue.
+func change(version int64) *datastorage.CatalogChange {
+	return &datastorage.CatalogChange{
+		Version: version, Time: time.UnixMicro(1_774_000_000_000_000).UTC(), Kind: datastorage.ChangeActionType, Document: []byte(`{}`),
+	}
+}
+
+func checkVersion(t *testing.T, s *Store, want int64) {
+	t.Helper()
+	if version, err := s.CatalogVersion(t.Context()); err != nil || version != want {
+		t.Errorf("the catalogue has version %d, %v; want %d", version, err, want)
 	}
 }
 
@@ -158,7 +175,7 @@ func commitToFailingDisk(dir string) (err error) {
 		return err
 	}
 	records := benchRecords(10, 100)
-	w := &datastorage.Write{Records: records}
+	w := &datastorage.Write{Records: records, Changes: []*datastorage.CatalogChange{change(1)}}
 	c, _ = ledger.NewCommit(&head, records, time.Now())
 	failed := s.Commit(ctx, c, w)
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {

@@ -78,6 +78,11 @@ func TestPlan(t *testing.T) {
 		{"count in a time range", count(datastorage.EventQuery{Since: now}), "USING COVERING INDEX events_by_time (event_timestamp>?)"},
 		{"headers of a correlation", eventsql.Correlation(eventsql.SQLite, "c"), correlation + ")"},
 		{"the end of the log", eventsql.Statement{SQL: selectHead}, "SCAN ledger_commits"},
+		{"the version of the catalogue", eventsql.Statement{SQL: selectCatalogVersion}, "SEARCH catalog_changes"},
+		{
+			"changes of the catalogue", eventsql.Statement{SQL: selectChanges, Args: []any{int64(7), int64(10)}},
+			"SEARCH catalog_changes USING INTEGER PRIMARY KEY (rowid>?)",
+		},
 		{"one event", eventsql.Statement{SQL: selectEvent, Args: []any{[]byte("id")}}, "SEARCH i USING PRIMARY KEY (event_id=?)"},
 		{
 			"notifications", eventsql.Notifications(eventsql.SQLite, &datastorage.NotificationQuery{Limit: 1}),

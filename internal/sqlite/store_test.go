@@ -141,8 +141,14 @@ func TestStore_Reopen(t *testing.T) {
 
 func TestStore_AppendOnly(t *testing.T) {
 	s := openAt(t, t.TempDir())
-	store(t, s, benchRecords(0, 3))
+	records := benchRecords(0, 3)
+	w := &datastorage.Write{Records: records, Changes: []*datastorage.CatalogChange{change(1)}}
+	if err := s.Commit(t.Context(), next(t, s, records), w); err != nil {
+		t.Fatal(err)
+	}
 	for _, statement := range []string{
+		`DELETE FROM catalog_changes`,
+		`UPDATE catalog_changes SET document = ''`,
 		`DELETE FROM events`,
 		`UPDATE events SET body = ''`,
 		`DELETE FROM event_ids`,

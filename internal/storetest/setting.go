@@ -79,9 +79,11 @@ func testReadCancelled(t *testing.T, s Store) {
 			_, err := s.Notifications(ctx, datastorage.NotificationQuery{Limit: 1})
 			return err
 		},
-		"Ping":       func() error { return s.Ping(ctx) },
-		"Setting":    func() error { _, _, err := s.Setting(ctx, "name"); return err },
-		"PutSetting": func() error { _, err := s.PutSetting(ctx, "name", nil); return err },
+		"CatalogVersion": func() error { _, err := s.CatalogVersion(ctx); return err },
+		"Changes":        func() error { _, err := s.Changes(ctx, 0, 1); return err },
+		"Ping":           func() error { return s.Ping(ctx) },
+		"Setting":        func() error { _, _, err := s.Setting(ctx, "name"); return err },
+		"PutSetting":     func() error { _, err := s.PutSetting(ctx, "name", nil); return err },
 	} {
 		checkUnavailable(t, name, read())
 	}

@@ -31,6 +31,10 @@ type Store interface {
 	Notifications(ctx context.Context, q datastorage.NotificationQuery) (datastorage.NotificationPage, error)
 	Ping(ctx context.Context) error
 
+	// CatalogVersion and Changes read the history of the catalogue; see catalog.Store.
+	CatalogVersion(ctx context.Context) (int64, error)
+	Changes(ctx context.Context, after int64, limit int) ([]*datastorage.CatalogChange, error)
+
 	// Setting reads what PutSetting stored under a name; ok is false when there is nothing.
 	Setting(ctx context.Context, name string) (value []byte, ok bool, err error)
 	// PutSetting stores a value under a name that has none, and returns what is stored under it.
@@ -82,6 +86,11 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"Notifications/Random", testRandomNotifications},
 		{"Notifications/Walk", testNotificationWalk},
 		{"Notifications/Count", testNotificationCount},
+		{"Changes", testChanges},
+		{"Changes/Many", testChangesMany},
+		{"Changes/CatalogMoved", testCatalogMoved},
+		{"Changes/Refused", testChangesRefused},
+		{"Changes/Concurrent", testConcurrentChanges},
 		{"Read/Cancelled", testReadCancelled},
 		{"Settings", testSettings},
 		{"Settings/Concurrent", testConcurrentSettings},
