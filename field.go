@@ -259,20 +259,26 @@ func (v *eventDecoder) category(f *field, raw jsontext.Value) string {
 }
 
 func (v *eventDecoder) integer(f *field, raw jsontext.Value, lo, hi int64) *int64 {
+	n, fault := wholeNumber(raw, lo, hi)
+	if fault != "" {
+		v.fault(f, "%s", fault)
+	}
+	return &n
+}
+
+// wholeNumber decodes an integer from lo to hi, which are not negative, or says what is wrong with it.
+func wholeNumber(raw jsontext.Value, lo, hi int64) (n int64, fault string) {
 	if raw.Kind() != '0' || bytes.ContainsAny(raw, ".eE") {
-		v.fault(f, "must be an integer, written without fraction or exponent")
-		return nil
+		return 0, "must be an integer, written without fraction or exponent"
 	}
 	n, err := strconv.ParseInt(string(raw), 10, 64)
 	switch {
-	case raw[0] == '-' && n < lo:
-		v.fault(f, "must be at least %d", lo)
+	case n < lo: // also when it is out of range below
+		return 0, "must be at least " + strconv.FormatInt(lo, 10)
 	case err != nil || n > hi:
-		v.fault(f, "must be at most %d", hi)
-	case n < lo:
-		v.fault(f, "must be at least %d", lo)
+		return 0, "must be at most " + strconv.FormatInt(hi, 10)
 	}
-	return &n
+	return n, ""
 }
 
 func (v *eventDecoder) boolean(f *field, raw jsontext.Value) bool {

@@ -1,12 +1,8 @@
 package datastorage
 
 import (
-	"errors"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
@@ -21,123 +17,42 @@ var NotificationStatuses = []string{"sent", "failed", "pending", "acknowledged",
 // MaxEscalationLevel is the largest escalation_level.
 const MaxEscalationLevel = 100
 
-// notificationField is one member of a notification in a request.
+// notificationField is one text member of a notification in a request.
 type notificationField struct {
-	name     string
-	max      int // characters; 0 when it is not a free text
-	required bool
-	allowed  []string
-	target   func(*Notification) *string
+	textRule
+	target func(*Notification) *string
 }
 
 var notificationFields = []notificationField{
-	{"remediation_id", 255, true, nil, func(n *Notification) *string { return &n.RemediationID }},
-	{"notification_id", 255, true, nil, func(n *Notification) *string { return &n.NotificationID }},
-	{"recipient", 500, true, nil, func(n *Notification) *string { return &n.Recipient }},
-	{"channel", 0, true, Channels, func(n *Notification) *string { return &n.Channel }},
-	{"message_summary", 1000, true, nil, func(n *Notification) *string { return &n.MessageSummary }},
-	{"status", 0, true, NotificationStatuses, func(n *Notification) *string { return &n.Status }},
-	{"delivery_status", 255, false, nil, func(n *Notification) *string { return &n.DeliveryStatus }},
-	{"error_message", 1000, false, nil, func(n *Notification) *string { return &n.ErrorMessage }},
+	{textRule{"remediation_id", 255, true, nil}, func(n *Notification) *string { return &n.RemediationID }},
+	{textRule{"notification_id", 255, true, nil}, func(n *Notification) *string { return &n.NotificationID }},
+	{textRule{"recipient", 500, true, nil}, func(n *Notification) *string { return &n.Recipient }},
+	{textRule{"channel", 0, true, Channels}, func(n *Notification) *string { return &n.Channel }},
+	{textRule{"message_summary", 1000, true, nil}, func(n *Notification) *string { return &n.MessageSummary }},
+	{textRule{"status", 0, true, NotificationStatuses}, func(n *Notification) *string { return &n.Status }},
+	{textRule{"delivery_status", 255, false, nil}, func(n *Notification) *string { return &n.DeliveryStatus }},
+	{textRule{"error_message", 1000, false, nil}, func(n *Notification) *string { return &n.ErrorMessage }},
 }
 
 // DecodeNotification reads one notification from a request body. The error is an *Error with CodeValidation that names
 // every bad field. CreatedAt and UpdatedAt are now.
 func (r *Rules) DecodeNotification(raw []byte, now time.Time) (*Notification, error) {
-	members, bad, err := decodeObject(raw)
+	o, err := readObject(raw)
 	if err != nil {
 		return nil, err
 	}
 	n := &Notification{CreatedAt: truncate(now), UpdatedAt: truncate(now)}
-	found := faults{}
-	take := func(name string, decode func(jsontext.Value) string) {
-		fault := bad[name]
-		delete(bad, name)
-		if fault == "" {
-			fault = decode(members[name])
-		}
-		if fault != "" {
-			found[name] = name + " " + fault
-		}
-	}
 	for i := range notificationFields {
 		f := &notificationFields[i]
-		take(f.name, func(raw jsontext.Value) string { return f.decode(raw, f.target(n)) })
+		o.text(&f.textRule, f.target(n))
 	}
-	take("sent_at", func(raw jsontext.Value) string { return n.decodeSentAt(raw, r, now) })
-	take("escalation_level", n.decodeLevel)
-	for _, fault := range bad {
-		found[wholeObject] = "an unknown member of the body " + fault
-	}
-	if len(found) > 0 {
-		return nil, found.err()
+	o.take("sent_at", func(raw jsontext.Value) string { return n.decodeSentAt(raw, r, now) })
+	o.take("escalation_level", n.decodeLevel)
+	if err := o.finish(); err != nil {
+		return nil, err
 	}
 	n.EventID = NotificationEventID(n.NotificationID)
 	return n, nil
-}
-
-// decodeObject reads a JSON object into its members; null and "" are left out. What is wrong with a value is returned by
-// name.
-func decodeObject(raw []byte) (members map[string]jsontext.Value, bad map[string]string, err error) {
-	d := borrowDecoder(raw)
-	defer d.giveBack()
-	if kind := d.dec.PeekKind(); kind != '{' {
-		if kind == jsontext.KindInvalid {
-			return nil, nil, d.syntaxError(d.invalid())
-		}
-		return nil, nil, Errorf(CodeValidation, "the body must be a JSON object")
-	}
-	if _, err := d.dec.ReadToken(); err != nil {
-		return nil, nil, d.syntaxError(err)
-	}
-	members, bad = map[string]jsontext.Value{}, map[string]string{}
-	for d.dec.PeekKind() != '}' {
-		name, err := d.dec.ReadToken()
-		if err != nil {
-			return nil, nil, d.syntaxError(err)
-		}
-		key := name.String()
-		value, err := d.dec.ReadValue()
-		if err != nil {
-			return nil, nil, d.syntaxError(err)
-		}
-		fault := checkValue(value)
-		if strings.ContainsRune(key, 0) {
-			fault = "must not contain U+0000"
-		}
-		switch {
-		case fault != "":
-			bad[key] = fault
-		case string(value) != "null" && string(value) != `""`:
-			members[key] = value.Clone()
-		}
-	}
-	if _, err := d.dec.ReadToken(); err != nil {
-		return nil, nil, d.syntaxError(err)
-	}
-	return members, bad, d.end()
-}
-
-func (f *notificationField) decode(raw jsontext.Value, target *string) string {
-	if raw == nil {
-		if f.required {
-			return "is required"
-		}
-		return ""
-	}
-	s, ok := unquote(raw)
-	*target = s
-	switch {
-	case f.allowed != nil && (!ok || !slices.Contains(f.allowed, s)):
-		return "must be one of: " + strings.Join(f.allowed, ", ")
-	case !ok:
-		return "must be a string"
-	case f.required && strings.TrimSpace(s) == "":
-		return "is required and must not be blank"
-	case f.max > 0 && utf8.RuneCountInString(s) > f.max:
-		return "must be at most " + strconv.Itoa(f.max) + " characters"
-	}
-	return ""
 }
 
 // decodeSentAt reads sent_at, which may lie in the past as far as any event may.
@@ -162,17 +77,9 @@ func (n *Notification) decodeLevel(raw jsontext.Value) string {
 	if raw == nil {
 		return ""
 	}
-	level, err := strconv.Atoi(string(raw))
-	switch {
-	case err != nil && !errors.Is(err, strconv.ErrRange):
-		return "must be an integer, written without fraction or exponent"
-	case level < 0:
-		return "must be at least 0"
-	case level > MaxEscalationLevel:
-		return "must be at most " + strconv.Itoa(MaxEscalationLevel)
-	}
-	n.EscalationLevel = level
-	return ""
+	level, fault := wholeNumber(raw, 0, MaxEscalationLevel)
+	n.EscalationLevel = int(level)
+	return fault
 }
 
 // NotificationEventID returns the event_id of the event that stands for a notification: UUIDv5(Namespace,

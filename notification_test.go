@@ -16,20 +16,7 @@ var notification = []member{
 	{"message_summary", `"Approval needed"`}, {"status", `"sent"`}, {"sent_at", `"2026-05-11T14:44:47.1234567Z"`},
 }
 
-func notificationWith(set ...member) []byte {
-	members := append([]member(nil), notification...)
-next:
-	for _, m := range set {
-		for i := range members {
-			if members[i].name == m.name {
-				members[i] = m
-				continue next
-			}
-		}
-		members = append(members, m)
-	}
-	return object(members)
-}
+func notificationWith(set ...member) []byte { return withMembers(notification, set) }
 
 func TestRules_DecodeNotification(t *testing.T) {
 	n, err := windowRules().DecodeNotification(notificationWith(

@@ -38,8 +38,11 @@ var required = []member{
 type member struct{ name, value string }
 
 // eventWith is an event of the required members, in which some are set or added.
-func eventWith(set ...member) []byte {
-	members := append([]member(nil), required...)
+func eventWith(set ...member) []byte { return withMembers(required, set) }
+
+// withMembers is an object of some members, in which some are set or added.
+func withMembers(base, set []member) []byte {
+	members := append([]member(nil), base...)
 next:
 	for _, m := range set {
 		for i := range members {
