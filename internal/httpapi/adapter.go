@@ -42,6 +42,7 @@ type call struct {
 	id string // request id
 	// client is who sent the request: the name of the token's holder, else the address.
 	client string
+	began  time.Time
 	taken  int64 // bytes of the budget
 }
 
@@ -56,8 +57,8 @@ func (s *Server) adapt(pattern string, needs auth.Role, h handler) http.Handler 
 	limited := s.limiter != nil && (pattern == "/" || strings.Contains(pattern, " /api/"))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := s.cfg.Now()
-		c := &call{Request: r, w: w, id: requestID(r), client: clientAddress(r)}
-		w.Header().Set("X-Request-ID", c.id)
+		c := &call{Request: r, w: w, id: requestID(r), client: clientAddress(r), began: began}
+		w.Header()["X-Request-Id"] = []string{c.id} // as Set would write it
 		defer s.budget.giveBack(c)
 		res, err := s.answer(c, needs, h, limited)
 		var status, size int
@@ -149,7 +150,7 @@ func (s *Server) logRequest(ctx context.Context, c *call, pattern string, status
 		attrs = append(attrs, slog.String("error", err.Error()))
 	}
 	// Straight to the handler: nobody wants to know which line of this file it was, and finding out costs.
-	line := slog.NewRecord(s.cfg.Now(), level, "request", 0)
+	line := slog.NewRecord(c.began.Add(took), level, "request", 0)
 	line.AddAttrs(attrs...)
 	_ = s.cfg.Log.Handler().Handle(ctx, line)
 }

@@ -30,8 +30,7 @@ func (s *Server) postEvent(c *call) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
-	now := s.cfg.Now()
-	e, err := s.cfg.Rules.Decode(*body, now)
+	e, err := s.cfg.Rules.Decode(*body, c.began)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +40,7 @@ func (s *Server) postEvent(c *call) (*response, error) {
 	applyTrace(&e, c.Header.Get("Traceparent"))
 	events := [1]datastorage.Event{e}
 	stored, err := s.cfg.Writer.Write(c.Context(), events[:], false)
-	s.metrics.written(stored, events[:], err, now, s.cfg.Now())
+	s.metrics.written(stored, events[:], err, c.began, s.cfg.Now())
 	if err != nil {
 		return nil, err
 	}

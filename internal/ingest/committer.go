@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -61,12 +62,13 @@ type placement struct {
 
 // request is what one caller wants committed, all or nothing. Its answer is sent exactly once.
 type request struct {
-	write  datastorage.Write
-	events int
-	bytes  int64
-	queued time.Time
-	answer chan answer // buffered, so that answering never waits
-	taken  bool        // guarded by Committer.mu: the loop has it, it can no longer be withdrawn
+	write    datastorage.Write
+	events   int
+	bytes    int64
+	queued   time.Time
+	deadline time.Time   // when it is answered at the latest
+	answer   chan answer // buffered, so that answering never waits
+	answered bool        // guarded by Committer.mu
 }
 
 type answer struct {
@@ -81,11 +83,13 @@ type Committer struct {
 	log     *slog.Logger
 	metrics *Metrics
 
-	mu     sync.Mutex
-	queue  []*request
-	events int   // events waiting or under way
-	bytes  int64 // bytes waiting or under way
-	closed bool
+	mu       sync.Mutex
+	queue    []*request
+	underway []*request // what the loop has taken, answered requests among them
+	events   int        // events waiting or under way
+	bytes    int64      // bytes waiting or under way
+	closed   bool
+	watched  bool // a timer will look for requests whose time is over
 
 	wake chan struct{} // buffered 1: something waits, or closed
 	done chan struct{} // closed when the loop has answered everything
@@ -141,30 +145,24 @@ func (c *Committer) Diverged() error {
 	return c.diverged
 }
 
-// submit commits w and returns its place in the log. Errors: errTaken, or a *datastorage.Error; CodeUnavailable when
-// the queue is full, the committer closes, the store fails, or no answer came before ctx ended.
+// submit commits w and returns its place in the log, at the latest at the deadline of ctx. Errors: errTaken, or a
+// *datastorage.Error; CodeUnavailable when the queue is full, the committer closes, the store fails, or no answer came in
+// time.
 func (c *Committer) submit(ctx context.Context, w datastorage.Write) (placement, error) {
-	r := &request{write: w, events: len(w.Records), queued: c.now(), answer: make(chan answer, 1)}
+	now := c.now()
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		deadline = now.Add(c.limits.WriteTimeout)
+	}
+	r := &request{write: w, events: len(w.Records), queued: now, deadline: deadline, answer: make(chan answer, 1)}
 	for _, rec := range w.Records {
 		r.bytes += int64(len(rec.Body)) + recordOverhead
 	}
 	if err := c.enqueue(r); err != nil {
 		return placement{}, err
 	}
-	select {
-	case a := <-r.answer:
-		return a.at, a.err
-	case <-ctx.Done():
-	}
-	if c.withdraw(r) {
-		return placement{}, datastorage.Unavailable(errLate, "the store did not take the write in time; nothing was stored, try again")
-	}
-	select {
-	case a := <-r.answer:
-		return a.at, a.err
-	default:
-		return placement{}, datastorage.Unavailable(errLate, "the store did not answer in time; whether the write was stored is unknown, try again with the same event_id")
-	}
+	a := <-r.answer
+	return a.at, a.err
 }
 
 func (c *Committer) enqueue(r *request) error {
@@ -180,26 +178,60 @@ func (c *Committer) enqueue(r *request) error {
 	c.events += r.events
 	c.bytes += r.bytes
 	c.queue = append(c.queue, r)
+	if !c.watched {
+		c.watched = true
+		time.AfterFunc(r.deadline.Sub(r.queued), c.expire)
+	}
 	c.signal()
 	return nil
 }
 
-// withdraw takes a request out of the queue; false when the loop has it.
-func (c *Committer) withdraw(r *request) bool {
+// expire answers the requests whose time is over. One timer does for all of them: a timer for each is a measurable part
+// of what a write costs.
+func (c *Committer) expire() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if r.taken {
-		return false
+	now := c.now()
+	var next time.Time
+	late := func(r *request) bool {
+		if r.deadline.After(now) {
+			if next.IsZero() || r.deadline.Before(next) {
+				next = r.deadline
+			}
+			return false
+		}
+		return true
 	}
-	for i, q := range c.queue {
-		if q == r {
-			c.queue = append(c.queue[:i:i], c.queue[i+1:]...)
-			c.events -= r.events
-			c.bytes -= r.bytes
-			return true
+	waiting := c.queue[:0]
+	for _, r := range c.queue {
+		if !late(r) {
+			waiting = append(waiting, r)
+			continue
+		}
+		c.events -= r.events
+		c.bytes -= r.bytes
+		r.tell(answer{err: datastorage.Unavailable(errLate, "the store did not take the write in time; nothing was stored, try again")})
+	}
+	clear(c.queue[len(waiting):])
+	c.queue = waiting
+	for _, r := range c.underway {
+		if !r.answered && late(r) {
+			r.tell(answer{err: datastorage.Unavailable(errLate,
+				"the store did not answer in time; whether the write was stored is unknown, try again with the same event_id")})
 		}
 	}
-	return false
+	c.watched = !next.IsZero()
+	if c.watched {
+		time.AfterFunc(next.Sub(now), c.expire)
+	}
+}
+
+// tell answers r unless it was answered before. The caller holds Committer.mu.
+func (r *request) tell(a answer) {
+	if !r.answered {
+		r.answered = true
+		r.answer <- a
+	}
 }
 
 func (c *Committer) signal() {
@@ -223,11 +255,11 @@ func (c *Committer) take(has []*request) (batch []*request, closed bool) {
 		if events > 0 && (events+r.events > c.limits.CommitEvents || bytes+r.bytes > c.limits.CommitBytes) {
 			break
 		}
-		r.taken = true
 		events += r.events
 		bytes += r.bytes
 		batch = append(batch, r)
 	}
+	c.underway = append(slices.DeleteFunc(c.underway, func(r *request) bool { return r.answered }), batch...)
 	rest := copy(c.queue, c.queue[len(batch):])
 	clear(c.queue[rest:])
 	c.queue = c.queue[:rest]
@@ -235,13 +267,18 @@ func (c *Committer) take(has []*request) (batch []*request, closed bool) {
 	return batch, c.closed
 }
 
-// reply answers r.
+// reply ends r, whose caller may have been told already that it took too long.
 func (c *Committer) reply(r *request, a answer) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.end(r, a)
+}
+
+// end is reply for a caller that holds mu.
+func (c *Committer) end(r *request, a answer) {
 	c.events -= r.events
 	c.bytes -= r.bytes
-	c.mu.Unlock()
-	r.answer <- a
+	r.tell(a)
 }
 
 func (c *Committer) fail(batch []*request, err error) {
@@ -455,8 +492,10 @@ func (c *Committer) succeed(batch []*request, commit *ledger.Commit, next ledger
 	c.metrics.commitEvents.Observe(float64(commit.NextIndex - commit.FirstIndex))
 	c.metrics.ledgerSize.Set(float64(next.Size()))
 	first := commit.FirstIndex
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for _, r := range batch {
-		c.reply(r, answer{at: placement{first: first, size: commit.NextIndex, root: commit.Root}})
+		c.end(r, answer{at: placement{first: first, size: commit.NextIndex, root: commit.Root}})
 		first += int64(r.events)
 	}
 }

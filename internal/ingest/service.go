@@ -87,15 +87,16 @@ func (s *Service) WriteNotification(ctx context.Context, n *datastorage.Notifica
 
 func (s *Service) write(ctx context.Context, events []datastorage.Event, note *datastorage.Notification, indexed bool) ([]Stored, error) {
 	// The write goes on when the client hangs up: what it sent is complete.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timeout)
-	defer cancel()
-	storeCtx := ctx
+	now := time.Now()
+	whole := deadline{parent: context.WithoutCancel(ctx), at: now.Add(s.timeout)}
+	defer whole.end()
+	forStore := whole.at
 	if s.fallback != nil {
 		// What the store leaves of the time is for the queue.
-		var cancelStore context.CancelFunc
-		storeCtx, cancelStore = context.WithTimeout(ctx, s.timeout*storeShare/100)
-		defer cancelStore()
+		forStore = now.Add(s.timeout * storeShare / 100)
 	}
+	storeCtx := &deadline{parent: whole.parent, at: forStore}
+	defer storeCtx.end()
 	b := batch{events: events, stored: make([]Stored, len(events)), alias: make([]int, len(events)), indexed: indexed}
 	if err := b.identify(); err != nil {
 		return nil, err
@@ -124,7 +125,7 @@ func (s *Service) write(ctx context.Context, events []datastorage.Event, note *d
 		}
 		ahead = err.Error()
 	}
-	if err := s.fallback.queue(ctx, &b, note, ahead); err != nil {
+	if err := s.fallback.queue(&whole, &b, note, ahead); err != nil {
 		return nil, err
 	}
 	return b.answer()
