@@ -38,12 +38,13 @@ and is stored by itself when the store is back. One that the store then refuses 
 content goes to the quarantine, where it stays until somebody replays or discards it.
 
 These commands talk to a running server. A server with tokens wants one with the role
-read to list and show, and admin to replay and discard; one without tokens lets anybody on
-its own machine do so, when it listens on a loopback address alone.`,
+read to list, show and see the queues, and admin to replay and discard; one without tokens
+lets anybody on its own machine do so, when it listens on a loopback address alone.`,
 		Example: `  datastorage dead-letters list
   datastorage dead-letters show 00000000000000004128
   datastorage dead-letters replay 00000000000000004128
   datastorage dead-letters discard 00000000000000004128 --reason "sent again as rr-9"
+  datastorage dead-letters queues
   datastorage dead-letters list --url https://audit.example.org --token-file ~/.datastorage-token --json`,
 		Args: unknownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -52,7 +53,7 @@ its own machine do so, when it listens on a loopback address alone.`,
 	}
 	d.api = addAPIFlags(cmd)
 	cmd.PersistentFlags().BoolVar(&d.json, "json", false, "print the server's answer as JSON")
-	cmd.AddCommand(d.listCommand(), d.showCommand(), d.replayCommand(), d.discardCommand())
+	cmd.AddCommand(d.listCommand(), d.showCommand(), d.replayCommand(), d.discardCommand(), d.queuesCommand())
 	return cmd
 }
 
@@ -155,11 +156,15 @@ func letterIDs(most int) cobra.PositionalArgs {
 }
 
 func (d *deadLetters) call(ctx context.Context, method, path string, body any) ([]byte, error) {
+	return d.callAPI(ctx, method, "/api/v1/dead-letters"+path, body)
+}
+
+func (d *deadLetters) callAPI(ctx context.Context, method, path string, body any) ([]byte, error) {
 	client, err := d.client(d.api)
 	if err != nil {
 		return nil, err
 	}
-	return client.call(ctx, method, "/api/v1/dead-letters"+path, body)
+	return client.call(ctx, method, path, body)
 }
 
 // change does the same to each letter, and stops at the first that it cannot be done to.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -22,6 +23,7 @@ import (
 	"github.com/datastorage-io/datastorage/internal/deadletter/disk"
 	"github.com/datastorage-io/datastorage/internal/httpapi"
 	"github.com/datastorage-io/datastorage/internal/ingest"
+	"github.com/datastorage-io/datastorage/internal/sqlite"
 )
 
 // taker takes the server's own events, as if the store were down.
@@ -36,6 +38,16 @@ func (taker) WriteNotification(context.Context, *datastorage.Notification, datas
 }
 
 var noon = time.Date(2026, 5, 11, 15, 0, 0, 0, time.UTC)
+
+// otherReplica is a server that a script is told of.
+const otherReplica = "7d3a2c5e-0e4b-4f0e-9d0f-6a1c4b8e2f10"
+
+// forget is the script command of that name: the other server's queue is empty now.
+func forget(ts *testscript.TestScript, _ bool, _ []string) {
+	store, err := sqlite.Open(context.Background(), ts.MkAbs("store"), sqlite.Options{Readers: 1})
+	ts.Check(err)
+	ts.Check(errors.Join(store.RemoveQueueReport(context.Background(), uuid.MustParse(otherReplica)), store.Close()))
+}
 
 // quarantine is the script command of that name. It serves a queue of two letters, $L1 and $L2, and one message that waits,
 // at $URL, with tokens for readers in $READ and for administrators in the file admin.token.
@@ -73,14 +85,21 @@ func quarantine(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Check(os.WriteFile(ts.MkAbs("admin.token"), []byte(tokens[auth.RoleAdmin]+"\n"), 0o600))
 	file, err := auth.Open(ts.MkAbs("served.yaml"), slog.New(slog.DiscardHandler))
 	ts.Check(err)
+	store, err := sqlite.Open(ctx, ts.MkAbs("store"), sqlite.Options{Readers: 1})
+	ts.Check(err)
+	ts.Check(store.PutQueueReport(ctx, &deadletter.Report{
+		Replica: uuid.MustParse(otherReplica), Host: "pod-1", DataDir: "/data", Depth: 4127, Quarantined: 2, Bytes: 1 << 20,
+		Oldest: noon.Add(-time.Hour), UpdatedAt: noon.Add(-90 * time.Second),
+	}))
 	server := httptest.NewServer(httpapi.New(httpapi.Config{
-		Writer: taker{}, DeadLetters: queue, Access: httpapi.Access{Clients: file}, Rules: rules, CursorKey: []byte("key"),
+		Writer: taker{}, Reader: store, DeadLetters: queue, Access: httpapi.Access{Clients: file}, Rules: rules, CursorKey: []byte("key"),
 		Diverged: func() error { return nil }, PoolStats: func() httpapi.PoolStats { return httpapi.PoolStats{} },
 		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Now: func() time.Time { return noon },
 	}))
 	ts.Defer(func() {
 		server.Close()
 		ts.Check(queue.Close())
+		ts.Check(store.Close())
 	})
 	ts.Setenv("URL", server.URL)
 	ts.Setenv("READ", tokens[auth.RoleRead])

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,13 +23,14 @@ type outage struct {
 	queue    deadletter.Queue
 	fallback *ingest.Fallback
 	redriver *ingest.Redriver
+	reporter *deadletter.Reporter
 }
 
 // statsTimeout bounds the look at the queue for a scrape of the metrics.
 const statsTimeout = time.Second
 
 // openOutage opens the configured dead-letter queue and starts to store what waits in it.
-func openOutage(ctx context.Context, cfg *config.Config, committer *ingest.Committer, registry *prometheus.Registry, log *slog.Logger) (*outage, error) {
+func openOutage(ctx context.Context, cfg *config.Config, reports deadletter.Reports, committer *ingest.Committer, registry *prometheus.Registry, log *slog.Logger) (*outage, error) {
 	if cfg.DeadLetters.Backend == "none" {
 		return &outage{service: ingest.NewService(committer)}, nil
 	}
@@ -46,12 +49,31 @@ func openOutage(ctx context.Context, cfg *config.Config, committer *ingest.Commi
 	if err != nil {
 		return nil, errors.Join(err, queue.Close())
 	}
+	place, err := placeOf(queue, cfg.DataDir)
+	if err != nil {
+		return nil, errors.Join(err, queue.Close())
+	}
 	return &outage{
 		service:  ingest.NewServiceWithFallback(committer, fallback),
 		queue:    queue,
 		fallback: fallback,
 		redriver: ingest.NewRedriver(fallback, committer, log),
+		reporter: deadletter.NewReporter(queue, reports, place, func() bool { return !fallback.StoreTakesWrites() }, log),
 	}, nil
+}
+
+// placeOf says where a queue is, for those who look after several servers.
+func placeOf(queue *disk.Queue, dir string) (place deadletter.Report, err error) {
+	if place.Replica, err = queue.Replica(); err != nil {
+		return place, err
+	}
+	if place.DataDir, err = filepath.Abs(dir); err != nil {
+		return place, err
+	}
+	if place.Host, err = os.Hostname(); err != nil {
+		place.Host = "unknown"
+	}
+	return place, nil
 }
 
 // Close stops redriving and closes the queue; what waits in it stays.
@@ -60,5 +82,6 @@ func (o *outage) Close() error {
 		return nil
 	}
 	o.redriver.Close()
+	o.reporter.Close()
 	return o.queue.Close()
 }

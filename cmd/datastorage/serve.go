@@ -104,7 +104,7 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) (err error
 		return fmt.Errorf("read the ledger: %w", err)
 	}
 	defer committer.Close()
-	out, err := openOutage(ctx, cfg, committer, registry, log)
+	out, err := openOutage(ctx, cfg, store, committer, registry, log)
 	if err != nil {
 		return err
 	}

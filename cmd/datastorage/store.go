@@ -6,6 +6,7 @@ import (
 
 	"github.com/datastorage-io/datastorage"
 	"github.com/datastorage-io/datastorage/internal/config"
+	"github.com/datastorage-io/datastorage/internal/deadletter"
 	"github.com/datastorage-io/datastorage/internal/httpapi"
 	"github.com/datastorage-io/datastorage/internal/ingest"
 )
@@ -14,6 +15,7 @@ import (
 type store interface {
 	ingest.Store
 	httpapi.Reader
+	deadletter.Reports
 	// PutSetting stores a value under a name that has none, and returns what is stored under it.
 	PutSetting(ctx context.Context, name string, value []byte) ([]byte, error)
 	// Name says what kind of store it is and where, without any secret.

@@ -51,7 +51,7 @@ var routesByRole = []struct{ method, path, role string }{
 	{"POST", eventsPath, "write"}, {"POST", batchPath, "write"}, {"POST", notificationsPath, "write"},
 	{"GET", eventsPath, "read"}, {"HEAD", eventsPath, "read"}, {"GET", eventsPath + "/x", "read"}, {"GET", eventsPath + "/x/body", "read"},
 	{"GET", correlationsPath + "x", "read"}, {"GET", notificationsPath, "read"}, {"GET", lettersPath, "read"}, {"GET", lettersPath + "/x", "read"},
-	{"POST", lettersPath + "/x/replay", "admin"}, {"DELETE", lettersPath + "/x", "admin"},
+	{"GET", queuesPath, "read"}, {"POST", lettersPath + "/x/replay", "admin"}, {"DELETE", lettersPath + "/x", "admin"},
 	{"GET", "/health", ""}, {"GET", "/health/ready", ""}, {"GET", "/health/live", ""}, {"GET", "/metrics", ""}, {"GET", "/openapi.yaml", ""},
 }
 

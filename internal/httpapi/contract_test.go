@@ -45,7 +45,7 @@ func TestServer_EveryDocumentedAnswer(t *testing.T) {
 	recorder := contracttest.New(t)
 	posts := map[string]any{eventsPath: event(), batchPath: []object{event()}, notificationsPath: notification()}
 	gets := []string{
-		lettersPath, lettersPath + "/L01", eventsPath, eventsPath + "/" + uuid.NewString(), eventsPath + "/" + uuid.NewString() + "/body", correlationsPath + "rr-1", notificationsPath,
+		queuesPath, lettersPath, lettersPath + "/L01", eventsPath, eventsPath + "/" + uuid.NewString(), eventsPath + "/" + uuid.NewString() + "/body", correlationsPath + "rr-1", notificationsPath,
 		"/health", "/health/ready", "/health/live", "/metrics", "/openapi.yaml",
 	}
 	everything := func(s *server) {

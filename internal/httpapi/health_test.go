@@ -11,6 +11,7 @@ import (
 
 	"github.com/datastorage-io/datastorage"
 	"github.com/datastorage-io/datastorage/api"
+	"github.com/datastorage-io/datastorage/internal/deadletter"
 	"github.com/datastorage-io/datastorage/internal/httpapi"
 )
 
@@ -34,6 +35,8 @@ func (brokenReader) Correlation(context.Context, string, func(*datastorage.Event
 func (brokenReader) Notifications(context.Context, datastorage.NotificationQuery) (datastorage.NotificationPage, error) {
 	return datastorage.NotificationPage{}, errBroken
 }
+
+func (brokenReader) QueueReports(context.Context) ([]deadletter.Report, error) { return nil, errBroken }
 
 func (brokenReader) Ping(context.Context) error { return errBroken }
 

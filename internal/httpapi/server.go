@@ -129,6 +129,7 @@ func (s *Server) routes() []Route {
 		{"GET /api/v1/dead-letters/{id}", auth.RoleRead, s.getLetter},
 		{"POST /api/v1/dead-letters/{id}/replay", auth.RoleAdmin, s.replayLetter},
 		{"DELETE /api/v1/dead-letters/{id}", auth.RoleAdmin, s.discardLetter},
+		{"GET /api/v1/dead-letter-queues", auth.RoleRead, s.listQueues},
 		{"GET /health", open, s.health},
 		{"GET /health/ready", open, s.ready},
 		{"GET /health/live", open, s.live},

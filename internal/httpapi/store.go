@@ -6,6 +6,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/datastorage-io/datastorage"
+	"github.com/datastorage-io/datastorage/internal/deadletter"
 )
 
 // Reader is what the API reads from a store. Every read sees all events that were acknowledged before it began. Errors
@@ -24,6 +25,9 @@ type Reader interface {
 
 	// Notifications returns one page of notification records.
 	Notifications(ctx context.Context, q datastorage.NotificationQuery) (datastorage.NotificationPage, error)
+
+	// QueueReports lists what the servers on the store tell of their dead-letter queues, by host and replica.
+	QueueReports(ctx context.Context) ([]deadletter.Report, error)
 
 	// Ping reports whether the store answers.
 	Ping(ctx context.Context) error

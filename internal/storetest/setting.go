@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/datastorage-io/datastorage"
+	"github.com/datastorage-io/datastorage/internal/deadletter"
 )
 
 func testSettings(t *testing.T, s Store) {
@@ -79,11 +80,14 @@ func testReadCancelled(t *testing.T, s Store) {
 			_, err := s.Notifications(ctx, datastorage.NotificationQuery{Limit: 1})
 			return err
 		},
-		"CatalogVersion": func() error { _, err := s.CatalogVersion(ctx); return err },
-		"Changes":        func() error { _, err := s.Changes(ctx, 0, 1); return err },
-		"Ping":           func() error { return s.Ping(ctx) },
-		"Setting":        func() error { _, _, err := s.Setting(ctx, "name"); return err },
-		"PutSetting":     func() error { _, err := s.PutSetting(ctx, "name", nil); return err },
+		"CatalogVersion":    func() error { _, err := s.CatalogVersion(ctx); return err },
+		"Changes":           func() error { _, err := s.Changes(ctx, 0, 1); return err },
+		"QueueReports":      func() error { _, err := s.QueueReports(ctx); return err },
+		"PutQueueReport":    func() error { return s.PutQueueReport(ctx, &deadletter.Report{UpdatedAt: base}) },
+		"RemoveQueueReport": func() error { return s.RemoveQueueReport(ctx, uuid.New()) },
+		"Ping":              func() error { return s.Ping(ctx) },
+		"Setting":           func() error { _, _, err := s.Setting(ctx, "name"); return err },
+		"PutSetting":        func() error { _, err := s.PutSetting(ctx, "name", nil); return err },
 	} {
 		checkUnavailable(t, name, read())
 	}

@@ -12,11 +12,12 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/datastorage-io/datastorage"
+	"github.com/datastorage-io/datastorage/internal/deadletter"
 	"github.com/datastorage-io/datastorage/ledger"
 )
 
-// Store is a store of events: what the ingest and the API need of it, and settings. The comments of ingest.Store and
-// httpapi.Reader say what the methods promise.
+// Store is a store of events: what the ingest and the API need of it, and settings. The comments of ingest.Store,
+// httpapi.Reader and deadletter.Reports say what the methods promise.
 type Store interface {
 	Head(ctx context.Context) (ledger.Head, error)
 	Commit(ctx context.Context, c *ledger.Commit, w *datastorage.Write) error
@@ -29,7 +30,11 @@ type Store interface {
 	Events(ctx context.Context, q datastorage.EventQuery) (datastorage.EventPage, error)
 	Correlation(ctx context.Context, correlationID string, yield func(*datastorage.EventHeader) error) error
 	Notifications(ctx context.Context, q datastorage.NotificationQuery) (datastorage.NotificationPage, error)
+	QueueReports(ctx context.Context) ([]deadletter.Report, error)
 	Ping(ctx context.Context) error
+
+	PutQueueReport(ctx context.Context, r *deadletter.Report) error
+	RemoveQueueReport(ctx context.Context, replica uuid.UUID) error
 
 	// CatalogVersion and Changes read the history of the catalogue; see catalog.Store.
 	CatalogVersion(ctx context.Context) (int64, error)
@@ -94,6 +99,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"Read/Cancelled", testReadCancelled},
 		{"Settings", testSettings},
 		{"Settings/Concurrent", testConcurrentSettings},
+		{"QueueReports", testQueueReports},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
