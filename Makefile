@@ -58,8 +58,8 @@ bench: ## measure, beside the references; compare two runs with `go tool -modfil
 chaos: ## break things under a server while clients write, and check that nothing acknowledged is lost (docs/chaos.md)
 	go run ./test/chaos
 
-chaos-short: ## the same with short outages, in three minutes
-	go run ./test/chaos --short
+chaos-short: ## the same with short outages, in three minutes; CHAOS holds more flags
+	go run ./test/chaos --short $(CHAOS)
 
 watch: ## run the tests of a package whenever it changes
 	$(TOOL) gotestsum --watch

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+
+	"github.com/datastorage-io/datastorage/internal/faultproxy"
 )
 
 // clientsOf returns clients whose events were all acknowledged, so many each, and the log that a good server makes of them.
@@ -100,6 +103,52 @@ func TestParse(t *testing.T) {
 	}
 	if n := strings.Count(list.String(), "\n"); n != len(scenarios)+len(figures) {
 		t.Errorf("--list names %d things:\n%s", n, list.String())
+	}
+}
+
+func TestSummary(t *testing.T) {
+	t.Parallel()
+	s := newSummary()
+	slow, quick := 2.5, 0.5
+	for _, r := range []result{
+		{Scenario: "a", Round: 1, Acknowledged: 10, Recovery: &slow, Silence: 1},
+		{Scenario: "b", Round: 1, NotRun: true},
+		{Scenario: "a", Round: 2, Acknowledged: 20, Lost: 1, Recovery: &quick, Silence: 3, Failures: []string{"one is lost"}},
+	} {
+		s.add(&r)
+	}
+	var out bytes.Buffer
+	if err := (&printer{w: &out}).summary(s, 7); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"1 of 2 runs failed, 1 were not run: 30 events acknowledged, 1 lost, 0 twice, 0 out of order; seed 7",
+		"a failed in round 2; again: --seed 7 --scenario a --rounds 2",
+		"2.50 s",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is missing in\n%s", want, out.String())
+		}
+	}
+	if err := s.err(); err == nil || err.Error() != "1 of 2 failed" {
+		t.Error(err)
+	}
+}
+
+// A deck deals every fault, whatever the seed is.
+func TestDealer(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(50) {
+		d := &dealer{random: rand.New(rand.NewPCG(seed, 0)), dealt: map[faultproxy.CommitFault]int{}}
+		for range deck {
+			if d.wholeDeck() {
+				t.Fatal("a deck is whole too early")
+			}
+			d.deal()
+		}
+		if !d.wholeDeck() || d.count(faultproxy.CutBefore) != 4 || d.count(faultproxy.CutAfter) != 4 || d.count(faultproxy.HoldAnswer) != 1 {
+			t.Errorf("seed %d dealt %v", seed, d.dealt)
+		}
 	}
 }
 

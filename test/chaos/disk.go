@@ -24,7 +24,7 @@ type smallDisk struct {
 // password. There is no other way to a file system of its own that another process sees.
 func mountSmall(ctx context.Context, dir string, mebibytes, uid, gid int) (*smallDisk, error) {
 	if runtime.GOOS != "linux" {
-		return nil, fmt.Errorf("a full disk needs a small tmpfs, which only Linux has; leave the scenarios with a full disk out")
+		return nil, fmt.Errorf("%w: only Linux has one", errNoMount)
 	}
 	if err := os.Mkdir(dir, 0o755); err != nil { //nolint:gosec // PostgreSQL is another user
 		return nil, err
@@ -40,9 +40,12 @@ func mountSmall(ctx context.Context, dir string, mebibytes, uid, gid int) (*smal
 		}
 		errs = append(errs, err)
 	}
-	return nil, fmt.Errorf("a full disk needs a small tmpfs, and it could not be mounted: run as root, in a container with "+
-		"CAP_SYS_ADMIN, or as a user whose sudo asks for no password: %w", errors.Join(errs...))
+	return nil, fmt.Errorf("%w: run as root, in a container with CAP_SYS_ADMIN, or as a user whose sudo asks for no password: %w",
+		errNoMount, errors.Join(errors.Join(errs...), os.Remove(dir)))
 }
+
+// errNoMount says that a scenario with a full disk cannot be run on this machine.
+var errNoMount = errors.New("a full disk needs a small tmpfs, and it could not be mounted")
 
 func (d *smallDisk) command(ctx context.Context, args ...string) error {
 	args = append(append([]string(nil), d.prefix...), args...)

@@ -73,6 +73,14 @@ func (l *lab) close() error {
 	return errors.Join(err, os.RemoveAll(l.dir))
 }
 
+// revivePostgres starts PostgreSQL again when the scenario before has left it down.
+func (l *lab) revivePostgres(ctx context.Context) error {
+	if l.execute(ctx, "SELECT 1") == nil || ctx.Err() != nil {
+		return nil
+	}
+	return errors.Join(l.postgres.Kill(), l.postgres.Restart(ctx))
+}
+
 // say prints a line about what is going on.
 func (l *lab) say(format string, args ...any) {
 	fmt.Fprintf(l.progress, "%6.1fs  "+format+"\n", append([]any{time.Since(l.began).Seconds()}, args...)...)

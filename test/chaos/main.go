@@ -16,6 +16,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"hash/fnv"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -40,6 +41,7 @@ type options struct {
 	figures   []figure
 	rounds    int
 	short     bool
+	skips     bool // a scenario that needs what the machine does not have is left out
 	clients   int
 	seed      uint64
 	json      bool
@@ -53,6 +55,7 @@ func parse(args []string, stdout, stderr io.Writer) (o options, err error) {
 	list := flags.Bool("list", false, "print the names of scenarios and figures and exit")
 	flags.IntVar(&o.rounds, "rounds", 1, "how often to go through the scenarios; more than one has random timing")
 	flags.BoolVar(&o.short, "short", false, "short outages and small figures, as in CI")
+	flags.BoolVar(&o.skips, "skip-unmountable", false, "where no tmpfs can be mounted, leave out the scenarios with a full disk, and say so")
 	flags.IntVar(&o.clients, "clients", 64, "clients that write")
 	flags.Uint64Var(&o.seed, "seed", 0, "makes the timing repeatable; 0 draws one, which is printed")
 	flags.BoolVar(&o.json, "json", false, "print one JSON object a line instead of a table")
@@ -128,30 +131,48 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	return l.breakThings(ctx, o, out)
 }
 
-// breakThings goes through the scenarios, round by round.
+// breakThings goes through the scenarios, round by round, whatever they find, and sums up what they found.
 func (l *lab) breakThings(ctx context.Context, o options, out *printer) error {
-	failed, done := 0, 0
-	var last error
+	total := newSummary()
 	for round := range o.rounds {
-		for i, s := range o.scenarios {
-			random := rand.New(rand.NewPCG(o.seed, uint64(round)<<16|uint64(i)))
-			l.say("%s: %s", s.name, s.about)
-			r, err := l.try(ctx, s, round+1, o.rounds > 1, random)
-			if ctx.Err() != nil {
-				return errors.New("interrupted")
-			}
+		for _, s := range o.scenarios {
+			r, err := l.runScenario(ctx, s, round, o)
 			if err != nil {
-				r.Failures = append(r.Failures, err.Error())
+				return errors.Join(err, out.summary(total, o.seed))
 			}
 			if err := out.result(r); err != nil {
 				return err
 			}
-			done++
-			if len(r.Failures) > 0 {
-				failed++
-				last = fmt.Errorf("%d of %d failed", failed, done)
-			}
+			total.add(&r)
 		}
 	}
-	return last
+	if err := out.summary(total, o.seed); err != nil {
+		return err
+	}
+	return total.err()
+}
+
+// runScenario runs one scenario of one round. What kept it from its end is among the failures of the result; the error says
+// that the run was interrupted.
+func (l *lab) runScenario(ctx context.Context, s scenario, round int, o options) (result, error) {
+	// The timing belongs to the name, so that a scenario alone repeats what it did among all.
+	name := fnv.New32a()
+	name.Write([]byte(s.name))
+	random := rand.New(rand.NewPCG(o.seed, uint64(round)<<32|uint64(name.Sum32())))
+	l.say("%s: %s", s.name, s.about)
+	err := l.revivePostgres(ctx)
+	r := result{Scenario: s.name, Round: round + 1, Verify: notMeasured}
+	if err == nil {
+		r, err = l.try(ctx, s, round+1, o.rounds > 1, random)
+	}
+	switch {
+	case ctx.Err() != nil:
+		return r, errors.New("interrupted")
+	case o.skips && errors.Is(err, errNoMount):
+		r.NotRun = true
+		r.Remarks = append(r.Remarks, "not run: "+strings.ReplaceAll(err.Error(), "\n", "; "))
+	case err != nil:
+		r.Failures = append(r.Failures, err.Error())
+	}
+	return r, nil
 }

@@ -29,6 +29,8 @@ type result struct {
 	// Recovery is the time from healing to an empty queue; nil when that was not reached while clients wrote.
 	Recovery *float64 `json:"recovery_seconds"`
 	Verify   string   `json:"verify"`
+	// NotRun says that this machine lacks what the scenario needs; the remarks say what.
+	NotRun   bool     `json:"not_run,omitempty"`
 	Remarks  []string `json:"remarks,omitempty"`
 	Failures []string `json:"failures,omitempty"`
 }

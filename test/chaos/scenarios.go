@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -86,34 +87,64 @@ func freezePostgres(ctx context.Context, t *trial) error {
 	return errors.Join(err, t.postgres.Resume())
 }
 
-func cutCommits(ctx context.Context, t *trial) error {
-	var mu sync.Mutex
-	var before, after, held int
-	random := rand.New(rand.NewPCG(t.random.Uint64(), 0))
-	t.proxy.SetCommitFault(func() faultproxy.CommitFault {
-		mu.Lock()
-		defer mu.Unlock()
-		switch n := random.IntN(12); {
-		case n < 4:
-			before++
-			return faultproxy.CutBefore
-		case n < 8:
-			after++
-			return faultproxy.CutAfter
-		case n < 9:
-			held++
-			return faultproxy.HoldAnswer
-		}
-		return faultproxy.Pass
-	})
-	err := pause(ctx, t.outage)
-	t.proxy.Heal()
-	mu.Lock()
-	defer mu.Unlock()
-	t.remark("%d commits were cut before, %d after, %d answers were held back", before, after, held)
-	if after == 0 && err == nil {
-		err = errors.New("no commit was cut: the proxy does not recognise them")
+// deck is one round of what happens to commits, in an order that changes each time.
+var deck = []faultproxy.CommitFault{
+	faultproxy.CutBefore, faultproxy.CutBefore, faultproxy.CutBefore, faultproxy.CutBefore,
+	faultproxy.CutAfter, faultproxy.CutAfter, faultproxy.CutAfter, faultproxy.CutAfter,
+	faultproxy.HoldAnswer, faultproxy.Pass, faultproxy.Pass, faultproxy.Pass,
+}
+
+// dealer deals the faults of a deck, again and again, and counts them.
+type dealer struct {
+	mu     sync.Mutex
+	random *rand.Rand
+	hand   []faultproxy.CommitFault
+	dealt  map[faultproxy.CommitFault]int
+}
+
+func (d *dealer) deal() faultproxy.CommitFault {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.hand) == 0 {
+		d.hand = slices.Clone(deck)
+		d.random.Shuffle(len(d.hand), func(i, j int) { d.hand[i], d.hand[j] = d.hand[j], d.hand[i] })
 	}
+	fault := d.hand[0]
+	d.hand = d.hand[1:]
+	d.dealt[fault]++
+	return fault
+}
+
+// count returns how often a fault was dealt.
+func (d *dealer) count(fault faultproxy.CommitFault) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.dealt[fault]
+}
+
+// wholeDeck reports whether every fault was dealt as often as the deck holds it.
+func (d *dealer) wholeDeck() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	total := 0
+	for _, n := range d.dealt {
+		total += n
+	}
+	return total >= len(deck)
+}
+
+// cutCommits goes on until a whole deck was dealt, however slowly commits come meanwhile.
+func cutCommits(ctx context.Context, t *trial) error {
+	d := &dealer{random: rand.New(rand.NewPCG(t.random.Uint64(), 0)), dealt: map[faultproxy.CommitFault]int{}}
+	t.proxy.SetCommitFault(d.deal)
+	err := pause(ctx, t.outage)
+	if err == nil {
+		err = until(ctx, recoverTimeout, "commits are cut in every way: the proxy must recognise them", d.wholeDeck)
+	}
+	t.proxy.Heal()
+	t.heal()
+	t.remark("%d commits were cut before, %d after, %d answers were held back",
+		d.count(faultproxy.CutBefore), d.count(faultproxy.CutAfter), d.count(faultproxy.HoldAnswer))
 	return err
 }
 

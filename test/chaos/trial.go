@@ -20,9 +20,10 @@ import (
 
 const (
 	// recoverTimeout is how long the queue may take to be empty again while clients write, shortRecoverTimeout the same in a
-	// short run; drainTimeout is how long it may take when they have stopped.
+	// short run, beside perQueued for each event that waits at first; drainTimeout is how long it may take when they have stopped.
 	recoverTimeout      = 60 * time.Second
 	shortRecoverTimeout = 15 * time.Second
+	perQueued           = 30 * time.Second / 100_000
 	drainTimeout        = 2 * time.Minute
 	// ackTimeout is how long the clients may take to get their last events acknowledged.
 	ackTimeout = 30 * time.Second
@@ -234,6 +235,9 @@ func (t *trial) recover(ctx context.Context, r *result) error {
 	limit := recoverTimeout
 	if t.short {
 		limit = shortRecoverTimeout
+	}
+	if depth, ok := t.server.depth(ctx); ok {
+		limit += time.Duration(depth) * perQueued
 	}
 	err := until(ctx, limit, "the queue is empty", func() bool {
 		if t.queue {
