@@ -187,7 +187,7 @@ func (s *Store) createMonth(ctx context.Context, m month) (err error) {
 // createPartition creates the partition of a month unless another server was first. The table is made beside events and
 // attached, which neither waits for readers nor keeps them waiting, as CREATE TABLE … PARTITION OF would. It is empty, so
 // attaching has nothing to check. Its autovacuum settings suit a table that only grows: index-only counts and freezing
-// keep up with the inserts.
+// keep up with the inserts. Rows of more than toast_tuple_target bytes have their body compressed.
 func createPartition(ctx context.Context, tx pgx.Tx, m month) error {
 	var exists bool
 	err := tx.QueryRow(ctx, `SELECT set_config('lock_timeout', $1, true), pg_advisory_xact_lock(`+advisoryKey+`, 1)`,
@@ -200,8 +200,8 @@ func createPartition(ctx context.Context, tx pgx.Tx, m month) error {
 		return err
 	}
 	_, err = tx.Exec(ctx, fmt.Sprintf(`
-		CREATE TABLE %[1]s (LIKE events INCLUDING ALL) WITH (autovacuum_vacuum_insert_scale_factor = 0.02,
-			autovacuum_vacuum_insert_threshold = 50000, autovacuum_freeze_min_age = 0);
+		CREATE TABLE %[1]s (LIKE events INCLUDING ALL) WITH (toast_tuple_target = 256,
+			autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_vacuum_insert_threshold = 50000, autovacuum_freeze_min_age = 0);
 		ALTER TABLE events ATTACH PARTITION %[1]s FOR VALUES FROM (%[2]s) TO (%[3]s);
 		CREATE TRIGGER no_truncate BEFORE TRUNCATE ON %[1]s FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();`,
 		m.table(), m.bound(), (m+1).bound()), pgx.QueryExecModeSimpleProtocol)
