@@ -1,0 +1,4 @@
+// Package catalog holds the workflow catalogue in memory and finds the workflows that fit an incident. A Snapshot is the
+// catalogue at one version, immutable and safe for any number of readers; the next version is made from it with Apply.
+// It knows no database and no HTTP.
+package catalog
