@@ -66,6 +66,11 @@ var rules = []rule{
 		reach:  []string{"./internal/httpapi", "./internal/ingest", "./internal/sqlite"},
 	},
 	{
+		reason: "the catalogue is searched in memory and changed through two small interfaces: it knows neither how it is stored nor who asks",
+		from:   []string{"./internal/catalog"},
+		reach:  []string{"./internal/httpapi", "./internal/ingest", "./internal/sqlite", "./internal/postgres"},
+	},
+	{
 		reason: "stores know nothing of HTTP: they return typed errors, and the edge turns them into answers",
 		from:   []string{"./internal/sqlite", "./internal/postgres", "./internal/storetest", "./internal/ingest"},
 		never:  []string{"net/http"},

@@ -18,9 +18,9 @@ import (
 // Limits bound what waits and what one transaction holds. All must be positive.
 type Limits struct {
 	QueueEvents  int           // events that may wait or be under way
-	QueueBytes   int64         // bytes of their bodies
+	QueueBytes   int64         // bytes of their bodies, and of changes of the catalogue
 	CommitEvents int           // events in one transaction; one request may exceed it alone
-	CommitBytes  int64         // bytes of their bodies; one request may exceed it alone
+	CommitBytes  int64         // bytes as in QueueBytes in one transaction; one request may exceed it alone
 	WriteTimeout time.Duration // from submission to answer
 	// RetryFor is how long a write is tried again while the store cannot be reached; less than WriteTimeout.
 	RetryFor time.Duration
@@ -157,6 +157,9 @@ func (c *Committer) submit(ctx context.Context, w datastorage.Write) (placement,
 	r := &request{write: w, events: len(w.Records), queued: now, deadline: deadline, answer: make(chan answer, 1)}
 	for _, rec := range w.Records {
 		r.bytes += int64(len(rec.Body)) + recordOverhead
+	}
+	for _, change := range w.Changes {
+		r.bytes += int64(len(change.Document))
 	}
 	if err := c.enqueue(r); err != nil {
 		return placement{}, err
