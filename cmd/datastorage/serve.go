@@ -62,7 +62,7 @@ once; nothing that was acknowledged is lost either way.`,
 
 // collectorPercent is the server's GOGC. Little of what it allocates lives longer than a request, so the heap that lives
 // is small, and a collection for every doubling of it costs more processor time than memory is worth.
-const collectorPercent = 600
+const collectorPercent = 400
 
 // tuneCollector sets the garbage collector unless the environment does.
 func tuneCollector(environ []string) {
