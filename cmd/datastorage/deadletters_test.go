@@ -93,7 +93,7 @@ func quarantine(ts *testscript.TestScript, _ bool, _ []string) {
 	}))
 	server := httptest.NewServer(httpapi.New(httpapi.Config{
 		Writer: taker{}, Reader: store, DeadLetters: queue, Access: httpapi.Access{Clients: file}, Rules: rules, CursorKey: []byte("key"),
-		Diverged: func() error { return nil }, PoolStats: func() httpapi.PoolStats { return httpapi.PoolStats{} },
+		Diverged: func() error { return nil }, Warnings: func() []string { return nil }, PoolStats: func() httpapi.PoolStats { return httpapi.PoolStats{} },
 		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Now: func() time.Time { return noon },
 	}))
 	ts.Defer(func() {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -13,6 +14,7 @@ import (
 	"github.com/datastorage-io/datastorage/internal/config"
 	"github.com/datastorage-io/datastorage/internal/deadletter"
 	"github.com/datastorage-io/datastorage/internal/deadletter/disk"
+	"github.com/datastorage-io/datastorage/internal/deadletter/redisqueue"
 	"github.com/datastorage-io/datastorage/internal/ingest"
 )
 
@@ -23,7 +25,10 @@ type outage struct {
 	queue    deadletter.Queue
 	fallback *ingest.Fallback
 	redriver *ingest.Redriver
+	// reporter is nil for a queue that servers share.
 	reporter *deadletter.Reporter
+	// warnings are lasting faults of the queue's set-up.
+	warnings []string
 }
 
 // statsTimeout bounds the look at the queue for a scrape of the metrics.
@@ -34,12 +39,11 @@ func openOutage(ctx context.Context, cfg *config.Config, reports deadletter.Repo
 	if cfg.DeadLetters.Backend == "none" {
 		return &outage{service: ingest.NewService(committer)}, nil
 	}
-	queue, err := disk.Open(ctx, cfg.DataDir, disk.Options{
-		MaxBytes: int64(cfg.DeadLetters.MaxBytes), MinFreeBytes: int64(cfg.DeadLetters.MinFreeBytes),
-	})
+	opened, err := openQueue(ctx, cfg, log)
 	if err != nil {
 		return nil, err
 	}
+	queue := opened.queue
 	metrics := ingest.NewFallbackMetrics(registry, func() (deadletter.Stats, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), statsTimeout)
 		defer cancel()
@@ -49,17 +53,60 @@ func openOutage(ctx context.Context, cfg *config.Config, reports deadletter.Repo
 	if err != nil {
 		return nil, errors.Join(err, queue.Close())
 	}
-	place, err := placeOf(queue, cfg.DataDir)
-	if err != nil {
-		return nil, errors.Join(err, queue.Close())
-	}
-	return &outage{
+	o := &outage{
 		service:  ingest.NewServiceWithFallback(committer, fallback),
 		queue:    queue,
 		fallback: fallback,
 		redriver: ingest.NewRedriver(fallback, committer, log),
-		reporter: deadletter.NewReporter(queue, reports, place, func() bool { return !fallback.StoreTakesWrites() }, log),
-	}, nil
+		warnings: opened.warnings,
+	}
+	if opened.place != nil {
+		o.reporter = deadletter.NewReporter(queue, reports, *opened.place, func() bool { return !fallback.StoreTakesWrites() }, log)
+	}
+	return o, nil
+}
+
+// openedQueue is a queue with what is known of it from the start.
+type openedQueue struct {
+	queue deadletter.Queue
+	// warnings are lasting faults of its set-up.
+	warnings []string
+	// place says where the queue of this server alone is; nil for one that servers share.
+	place *deadletter.Report
+}
+
+// openQueue opens the queue of the configured backend.
+func openQueue(ctx context.Context, cfg *config.Config, log *slog.Logger) (*openedQueue, error) {
+	settings := &cfg.DeadLetters
+	if settings.Backend == "redis" {
+		queue, err := redisqueue.Open(ctx, redisqueue.Options{
+			URL: settings.Redis.URL.Reveal(), MaxBytes: int64(settings.MaxBytes), Timeout: settings.Redis.Timeout,
+			AllowUnsafe: settings.Redis.AllowUnsafe, Rules: rules(cfg), Log: log,
+		})
+		if err != nil {
+			return nil, err
+		}
+		return &openedQueue{queue: queue, warnings: queue.Warnings()}, nil
+	}
+	queue, err := disk.Open(ctx, cfg.DataDir, disk.Options{
+		MaxBytes: int64(settings.MaxBytes), MinFreeBytes: int64(settings.MinFreeBytes),
+	})
+	if err != nil {
+		return nil, err
+	}
+	place, err := placeOf(queue, cfg.DataDir)
+	if err != nil {
+		return nil, errors.Join(err, queue.Close())
+	}
+	return &openedQueue{queue: queue, place: &place}, nil
+}
+
+// Warnings says, for an operator, what is wrong with the queue.
+func (o *outage) Warnings() []string {
+	if o.fallback == nil {
+		return nil
+	}
+	return slices.Concat(o.warnings, o.fallback.Warnings())
 }
 
 // placeOf says where a queue is, for those who look after several servers.
@@ -82,6 +129,8 @@ func (o *outage) Close() error {
 		return nil
 	}
 	o.redriver.Close()
-	o.reporter.Close()
+	if o.reporter != nil {
+		o.reporter.Close()
+	}
 	return o.queue.Close()
 }

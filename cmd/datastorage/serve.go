@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -189,7 +190,7 @@ func newAPI(ctx context.Context, cfg *config.Config, access httpapi.Access, stor
 		Access: access, Writer: out.service, Reader: store, Rules: rules(cfg), MaxBatch: cfg.Ingest.MaxBatchEvents,
 		MaxInFlight: int64(cfg.Ingest.MaxInFlightBytes),
 		CursorKey:   key, AllowedOrigins: cfg.HTTP.AllowedOrigins, Rate: cfg.HTTP.RateLimit, Burst: cfg.HTTP.RateBurst,
-		Diverged: committer.Diverged, Warnings: store.Warnings(), PoolStats: store.PoolStats,
+		Diverged: committer.Diverged, Warnings: func() []string { return slices.Concat(store.Warnings(), out.Warnings()) }, PoolStats: store.PoolStats,
 		Log: log, Registry: registry, Now: time.Now,
 	}
 	if out.fallback != nil {

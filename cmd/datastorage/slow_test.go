@@ -68,6 +68,7 @@ func listen(t *testing.T, cfg *config.Config) *listening {
 	handler := httpapi.New(httpapi.Config{
 		Writer: ingest.NewService(committer), Reader: store, Rules: rules(cfg), MaxBatch: cfg.Ingest.MaxBatchEvents,
 		MaxInFlight: int64(cfg.Ingest.MaxInFlightBytes), CursorKey: []byte("key"), Diverged: committer.Diverged,
+		Warnings:  func() []string { return nil },
 		PoolStats: func() httpapi.PoolStats { return httpapi.PoolStats(store.Stats()) },
 		Log:       log, Registry: l.registry, Now: time.Now,
 	})

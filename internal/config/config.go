@@ -97,14 +97,32 @@ type Ingest struct {
 
 // DeadLetters says where writes wait while the store cannot take them.
 type DeadLetters struct {
-	// Kind of the queue. disk is a file in data_dir that belongs to this server; none answers 503 instead.
-	Backend string `key:"backend" default:"disk" oneof:"disk none"`
+	// Kind of the queue. disk is a file in data_dir that belongs to this server; redis is shared by all servers that use it; none answers 503 instead.
+	Backend string `key:"backend" default:"disk" oneof:"disk redis none"`
 
-	// Bytes that the queue may take on disk; beyond it writers get 503.
+	// Bytes that the queue may take, on disk or in Redis; beyond it writers get 503.
 	MaxBytes Size `key:"max_bytes" default:"1GiB" min:"1MiB" max:"1TiB"`
 
 	// Bytes that the queue on disk leaves free on its file system; below it writers get 503.
 	MinFreeBytes Size `key:"min_free_bytes" default:"256MiB" min:"0" max:"1TiB"`
+
+	// The Redis server of the backend redis.
+	Redis Redis `key:"redis"`
+}
+
+// Redis says which Redis server holds the dead-letter queue.
+type Redis struct {
+	// Redis 6.2 or newer, or Valkey, to use, as redis://user:password@host:port/database, or rediss:// for TLS. Never printed, since it may hold a password.
+	URL Secret `key:"url" default:""`
+
+	// File that holds dead_letters.redis.url, read once at start; white space around it is ignored. Of dead_letters.redis.url and this one, the source of higher precedence counts.
+	URLFile string `key:"url_file" default:""`
+
+	// Longest time one request to Redis may take. At most a third of ingest.write_timeout.
+	Timeout time.Duration `key:"timeout" default:"1s" min:"10ms" max:"20s"`
+
+	// Start even when the Redis server may forget what it has acknowledged: it evicts keys, or does not sync its log to disk. Acknowledged events can be lost then.
+	AllowUnsafe bool `key:"allow_unsafe" default:"false"`
 }
 
 // Retention says how long events are kept.

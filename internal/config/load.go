@@ -115,7 +115,7 @@ func (e *Effective) apply(values map[string]value) Faults {
 
 // urls are the settings that hold a URL with a password. Each has another one, with the suffix _file, for a file that
 // holds it.
-var urls = []string{"database.url"}
+var urls = []string{"database.url", "dead_letters.redis.url"}
 
 // settleURLs leaves, of each URL and its file, the one that the source of higher precedence sets.
 func settleURLs(values map[string]value) (faults Faults) {

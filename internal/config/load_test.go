@@ -208,6 +208,10 @@ func TestLoad_Rules(t *testing.T) {
 		"database: {url: 'postgres://u:p#w@h:x/d'}":     `database.url (FILE:1): is not a URL; characters such as / @ : # % and spaces in a user name or password are written as %2F %40 %3A %23 %25 %20`,
 		"ingest: {max_queue_events: 999}":               `ingest.max_queue_events (FILE:1): must be at least ingest.max_batch_events, which is 1000`,
 		"ingest: {max_commit_bytes: 128MiB}":            `ingest.max_queue_bytes (FILE:1): must be at least ingest.max_commit_bytes, which is 128MiB`,
+		"dead_letters: {backend: redis}":                `dead_letters.redis.url (FILE:1): must be set for the backend redis`,
+		"dead_letters: {redis: {url: \"http://h\"}}":    `dead_letters.redis.url (FILE:1): must be empty or begin with redis:// or rediss://`,
+		"dead_letters: {redis: {url: \"redis://h:x\"}}": `dead_letters.redis.url (FILE:1): ` + noURL,
+		"{ingest: {write_timeout: 1s}, dead_letters: {backend: redis, redis: {url: \"redis://h\"}}}": `dead_letters.redis.timeout (FILE:1): must be at most a third of ingest.write_timeout, which is 1s`,
 		"http: {read_header_timeout: 1m}":               `http.read_timeout (FILE:1): must be at least http.read_header_timeout, which is 1m`,
 		"retention: {by_category: {gatway: 1}}":         `retention.by_category (FILE:1): "gatway" is neither a built-in category nor one of ingest.extra_categories; did you mean gateway?`,
 		"retention: {by_category: {gateway: x}}":        `retention.by_category (FILE:1): "gateway": "x" is not a whole number`,
@@ -286,6 +290,20 @@ func TestLoad_DatabaseURL(t *testing.T) {
 		case e.Database.URL.Reveal() != c.want:
 			t.Errorf("%s: the URL is %q, want %q", c.name, e.Database.URL.Reveal(), c.want)
 		}
+	}
+}
+
+func TestLoad_RedisURLFile(t *testing.T) {
+	secret := writeFile(t, " rediss://:p@h:6380/1\n")
+	e, _, err := loadFile(t, "dead_letters: {backend: redis, redis: {url_file: "+secret+"}}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := e.DeadLetters.Redis.URL.Reveal(); got != "rediss://:p@h:6380/1" {
+		t.Errorf("the URL is %q", got)
+	}
+	if err := Check(writeFile(t, "dead_letters: {backend: redis, redis: {url_file: /absent/here}}")); err != nil {
+		t.Errorf("Check reads the file of a secret: %v", err)
 	}
 }
 

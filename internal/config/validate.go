@@ -29,6 +29,7 @@ func (e *Effective) validate(earlier Faults) Faults {
 	}
 	c.listen()
 	c.database()
+	c.redis()
 	c.categories()
 	c.origins()
 	c.queue()
@@ -83,6 +84,28 @@ func (c *checker) database() {
 }
 
 const noURL = "is not a URL; characters such as / @ : # % and spaces in a user name or password are written as %2F %40 %3A %23 %25 %20"
+
+func (c *checker) redis() {
+	const key = "dead_letters.redis.url"
+	text := c.DeadLetters.Redis.URL.Reveal()
+	switch {
+	case text == "":
+		// Check reads no file of a secret.
+		if c.DeadLetters.Backend == "redis" && c.DeadLetters.Redis.URLFile == "" {
+			c.pair(key, "dead_letters.backend", "must be set for the backend redis")
+		}
+	case !strings.HasPrefix(text, "redis://") && !strings.HasPrefix(text, "rediss://"):
+		c.fault(key, "must be empty or begin with redis:// or rediss://")
+	default:
+		if _, err := url.Parse(text); err != nil {
+			c.fault(key, noURL)
+		}
+	}
+	// A write that finds Redis silent must still reach the store in time.
+	if most := c.Ingest.WriteTimeout / 3; c.DeadLetters.Backend == "redis" && c.DeadLetters.Redis.Timeout > most {
+		c.pair("dead_letters.redis.timeout", "ingest.write_timeout", "must be at most a third of ingest.write_timeout, which is "+FormatDuration(c.Ingest.WriteTimeout))
+	}
+}
 
 var categoryPattern = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,49}$`)
 

@@ -30,7 +30,7 @@ func (s *Server) ping(c *call) error {
 }
 
 func (s *Server) health(c *call) (*response, error) {
-	h := healthStatus{Status: "healthy", Database: "connected", Warnings: s.cfg.Warnings}
+	h := healthStatus{Status: "healthy", Database: "connected", Warnings: s.cfg.Warnings()}
 	status := http.StatusOK
 	if s.ping(c) != nil {
 		h.Status, h.Database, status = "unhealthy", "unreachable", http.StatusServiceUnavailable

@@ -108,7 +108,7 @@ func TestServer_Health_Diverged(t *testing.T) {
 }
 
 func TestServer_Health_Warnings(t *testing.T) {
-	s := newServer(t, func(c *configuration) { c.Warnings = []string{"fsync is off"} })
+	s := newServer(t, func(c *configuration) { c.Warnings = func() []string { return []string{"fsync is off"} } })
 	s.probe("/health", 200, `{"status":"healthy","database":"connected","warnings":["fsync is off"]}`)
 }
 

@@ -53,8 +53,8 @@ type Config struct {
 	DeadLetters DeadLetters
 	// Access says who may call the API.
 	Access Access
-	// Warnings are lasting faults of the store's set-up that an operator should know of.
-	Warnings []string
+	// Warnings returns what an operator should know of: lasting faults of the set-up, and promises that do not hold now.
+	Warnings func() []string
 	// PoolStats reads the state of the store's connection pool.
 	PoolStats func() PoolStats
 

@@ -107,6 +107,7 @@ func newRecordedServer(t testing.TB, recorder *contracttest.Recorder, change ...
 			Categories: datastorage.Categories, RetentionDays: datastorage.DefaultRetentionDays,
 		},
 		Diverged:  func() error { return nil },
+		Warnings:  func() []string { return nil },
 		PoolStats: func() httpapi.PoolStats { p := store.Stats(); return httpapi.PoolStats(p) },
 		Log:       log, Registry: s.registry, Now: s.clock.Now,
 	}

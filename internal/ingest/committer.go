@@ -40,6 +40,8 @@ var (
 	errFull    = errors.New("the queue of writes is full")
 	errClosing = errors.New("the committer is closed")
 	errBusyIDs = errors.New("event_ids are contended")
+	// errHeldUnknown is for a parent that may wait in a dead-letter queue that cannot be asked.
+	errHeldUnknown = errors.New("the parent may wait in the dead-letter queue")
 )
 
 // errLate is the cause of CodeUnavailable when a write's time was over before its commit was answered: the store is slow
@@ -50,7 +52,8 @@ var errLate = errors.New("the write's time is over")
 // this server has too much to do.
 func isOutage(err error) bool {
 	return datastorage.CodeOf(err) == datastorage.CodeUnavailable &&
-		!errors.Is(err, errFull) && !errors.Is(err, errClosing) && !errors.Is(err, errBusyIDs)
+		!errors.Is(err, errFull) && !errors.Is(err, errClosing) && !errors.Is(err, errBusyIDs) &&
+		!errors.Is(err, errHeldUnknown)
 }
 
 // placement is where a request's records stand in the log.

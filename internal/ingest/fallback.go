@@ -21,6 +21,9 @@ type Fallback struct {
 	metrics *FallbackMetrics
 	now     func() time.Time
 	put     chan struct{} // buffered 1: something was put
+	// shared knows the order of a queue that other servers put into too; nil for a queue of this server alone, whose order
+	// the counts below know.
+	shared *sharedOrder
 
 	// takes says that the last Put was durable.
 	takes atomic.Bool
@@ -42,6 +45,10 @@ func NewFallback(ctx context.Context, queue deadletter.Queue, log *slog.Logger, 
 		put: make(chan struct{}, 1), left: make(chan struct{}), waiting: map[string]int{},
 	}
 	f.takes.Store(true)
+	if queue.Shared() {
+		f.shared = newSharedOrder(queue, log, f.now)
+		return f, nil
+	}
 	err := queue.Waiting(ctx, func(correlation string) {
 		f.waiting[correlation]++
 		f.total++
@@ -61,20 +68,30 @@ func (f *Fallback) TakesWrites(ctx context.Context) bool {
 // StoreTakesWrites reports whether the breaker is closed.
 func (f *Fallback) StoreTakesWrites() bool { return f.breaker.isClosed() }
 
+// Warnings says, for an operator, what is not as promised at the moment.
+func (f *Fallback) Warnings() []string {
+	if f.shared == nil || f.shared.answers() {
+		return nil
+	}
+	return []string{"the shared dead-letter queue does not answer: events of one correlation_id that reach several servers may be stored in another order"}
+}
+
 // mustQueue reports, as a sentence, why a batch must go to the queue before the store is even tried; "" when it need
 // not. It also finds which of the event_ids and parents that the batch names wait in the queue.
 func (f *Fallback) mustQueue(ctx context.Context, b *batch) (string, error) {
 	if !f.breaker.isClosed() {
 		return "the store cannot be reached", nil
 	}
-	empty, behind := f.awaitTurn(ctx, b)
+	turn := f.awaitTurn(ctx, b)
 	switch {
-	case empty:
+	case turn.empty:
 		return "", nil
-	case behind:
+	case turn.behind:
 		return "earlier events of the correlation_id wait", nil
-	}
-	if !b.lookups {
+	case !b.lookups:
+		return "", nil
+	case turn.unknown:
+		b.heldUnknown = true
 		return "", nil
 	}
 	held, err := f.letters.Holds(ctx, b.named())
@@ -94,34 +111,52 @@ func (f *Fallback) mustQueue(ctx context.Context, b *batch) (string, error) {
 // queue. Without it, clients that go on would keep the end of the queue in motion for ever.
 const turnWait = 250 * time.Millisecond
 
-// awaitTurn waits, for a while, until nothing of the batch's correlation_ids is in the queue. It reports whether nothing
-// at all is, and whether something of these still is.
-func (f *Fallback) awaitTurn(ctx context.Context, b *batch) (empty, behind bool) {
-	empty, behind, left := f.look(b)
-	if !behind {
-		return empty, false
+// view is what a write sees of the queue.
+type view struct {
+	empty   bool // nothing waits, as far as is known
+	behind  bool // something of its correlation_ids waits
+	unknown bool // the queue could not be asked
+	// left is closed when messages leave the queue; nil for a queue that is asked again instead.
+	left <-chan struct{}
+}
+
+// awaitTurn waits, for a while, until nothing of the batch's correlation_ids is in the queue, and returns what it saw
+// last.
+func (f *Fallback) awaitTurn(ctx context.Context, b *batch) view {
+	v := f.look(ctx, b)
+	if !v.behind {
+		return v
 	}
 	timeout := time.NewTimer(turnWait)
 	defer timeout.Stop()
-	for behind && f.breaker.isClosed() {
-		select {
-		case <-left:
-		case <-timeout.C:
-			return false, true
-		case <-ctx.Done():
-			return false, true
-		}
-		empty, behind, left = f.look(b)
+	var poll <-chan time.Time
+	if v.left == nil {
+		ticker := time.NewTicker(turnPoll)
+		defer ticker.Stop()
+		poll = ticker.C
 	}
-	return empty, behind
+	for v.behind && f.breaker.isClosed() {
+		select {
+		case <-v.left:
+		case <-poll:
+		case <-timeout.C:
+			return v
+		case <-ctx.Done():
+			return v
+		}
+		v = f.look(ctx, b)
+	}
+	return v
 }
 
-// look reports whether nothing waits, whether something of the batch's correlation_ids does, and what is closed when
-// messages leave the queue.
-func (f *Fallback) look(b *batch) (empty, behind bool, left <-chan struct{}) {
+// look returns what the batch sees of the queue now.
+func (f *Fallback) look(ctx context.Context, b *batch) view {
+	if f.shared != nil {
+		return f.shared.look(ctx, b)
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.total == 0, f.behind(b), f.left
+	return view{empty: f.total == 0, behind: f.behind(b), left: f.left}
 }
 
 // behind reports whether something of the batch's correlation_ids waits. The caller holds mu.
@@ -155,6 +190,9 @@ func (f *Fallback) queue(ctx context.Context, b *batch, note *datastorage.Notifi
 	f.beginPut(messages)
 	err := f.letters.Put(ctx, messages)
 	appended := f.endPut(messages, err)
+	if f.shared != nil && !nothingPut(err) {
+		f.shared.put(messages)
+	}
 	f.takes.Store(err == nil || errors.Is(err, deadletter.ErrConflict))
 	if err != nil {
 		return f.refused(err)
@@ -201,6 +239,9 @@ func (f *Fallback) count(messages []*deadletter.Message, n int) {
 }
 
 func (f *Fallback) add(correlation string, n int) {
+	if f.shared != nil {
+		return
+	}
 	f.total += n
 	if f.waiting[correlation] += n; f.waiting[correlation] <= 0 {
 		delete(f.waiting, correlation)
@@ -221,7 +262,7 @@ func (f *Fallback) endPut(messages []*deadletter.Message, err error) (appended i
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.ended++
-	certain := err == nil || errors.Is(err, deadletter.ErrFull) || errors.Is(err, deadletter.ErrConflict)
+	certain := err == nil || nothingPut(err)
 	for _, m := range messages {
 		if err == nil && m.ID != "" {
 			appended++
@@ -230,6 +271,11 @@ func (f *Fallback) endPut(messages []*deadletter.Message, err error) (appended i
 		}
 	}
 	return appended
+}
+
+// nothingPut reports whether the error of a Put says that nothing was put.
+func nothingPut(err error) bool {
+	return errors.Is(err, deadletter.ErrFull) || errors.Is(err, deadletter.ErrConflict)
 }
 
 // endReplay marks the end of a replay, which counts as a Put.

@@ -91,7 +91,7 @@ type queueCollector struct {
 }
 
 var (
-	dlqDepth       = prometheus.NewDesc("datastorage_dlq_depth", "Messages that wait in the dead-letter queue.", []string{"stream"}, nil)
+	dlqDepth       = prometheus.NewDesc("datastorage_dlq_depth", "Messages that wait in the dead-letter queue; the one on disk counts all as events.", []string{"stream"}, nil)
 	dlqCapacity    = prometheus.NewDesc("datastorage_dlq_capacity_ratio", "Used part of the dead-letter queue's bytes.", []string{"stream"}, nil)
 	dlqBytes       = prometheus.NewDesc("datastorage_dlq_bytes", "Bytes that the dead-letter queue takes.", nil, nil)
 	dlqOldest      = prometheus.NewDesc("datastorage_dlq_oldest_age_seconds", "Age of the oldest message that waits.", nil, nil)
@@ -114,8 +114,12 @@ func (c *queueCollector) Collect(out chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	gauge(dlqDepth, float64(s.Depth), streamEvents)
-	gauge(dlqCapacity, float64(s.Bytes)/float64(max(s.Capacity, 1)), streamEvents)
+	gauge(dlqDepth, float64(s.Depth-s.Notifications), streamEvents)
+	gauge(dlqDepth, float64(s.Notifications), streamNotifications)
+	for _, stream := range []string{streamEvents, streamNotifications} {
+		// Both take from the same bytes.
+		gauge(dlqCapacity, float64(s.Bytes)/float64(max(s.Capacity, 1)), stream)
+	}
 	gauge(dlqBytes, float64(s.Bytes))
 	age := 0.0
 	if !s.Oldest.IsZero() {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -18,8 +19,11 @@ import (
 const (
 	firstPause = 100 * time.Millisecond
 	maxPause   = 2 * time.Second
-	// idlePause is how often a shared queue is looked at for messages of other servers.
-	idlePause = 500 * time.Millisecond
+	// idlePause is how often a shared queue is looked at for messages of other servers. It is less than turnWait, so that
+	// writes seldom join the queue behind what another server put.
+	idlePause = 200 * time.Millisecond
+	// calmPause is how long the store must take writes before the next outage begins with the first pause again.
+	calmPause = 2 * time.Second
 )
 
 // redriveChunk is how many messages one commit stores.
@@ -33,25 +37,28 @@ type Redriver struct {
 	store     Store
 	log       *slog.Logger
 	cancel    context.CancelFunc
-	done      chan struct{}
+	running   sync.WaitGroup
 }
 
 // NewRedriver starts to redrive the queue of a fallback. Close stops it.
 func NewRedriver(f *Fallback, c *Committer, log *slog.Logger) *Redriver {
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &Redriver{fallback: f, committer: c, store: c.store, log: log, cancel: cancel, done: make(chan struct{})}
-	go r.run(ctx)
+	r := &Redriver{fallback: f, committer: c, store: c.store, log: log, cancel: cancel}
+	r.running.Go(func() { r.run(ctx) })
+	if f.shared != nil {
+		r.running.Go(func() { r.watch(ctx) })
+	}
 	return r
 }
 
 // Close stops redriving; what waits stays in the queue.
 func (r *Redriver) Close() {
 	r.cancel()
-	<-r.done
+	r.running.Wait()
 }
 
 func (r *Redriver) run(ctx context.Context) {
-	defer close(r.done)
+	pause := firstPause
 	for ctx.Err() == nil {
 		lead, release, err := r.fallback.letters.Lead(ctx)
 		if err != nil {
@@ -59,13 +66,44 @@ func (r *Redriver) run(ctx context.Context) {
 			wait(ctx, maxPause, nil, nil)
 			continue
 		}
-		r.lead(lead)
+		cut := r.lead(lead)
 		release()
+		if !cut {
+			pause = firstPause
+			continue
+		}
+		wait(ctx, pause/2+rand.N(pause), nil, nil)
+		pause = min(2*pause, maxPause)
 	}
 }
 
-// lead redrives until the lead ends.
-func (r *Redriver) lead(ctx context.Context) {
+// watch closes the breaker of a server that shares its queue once its store can be read: who leads may be another one.
+func (r *Redriver) watch(ctx context.Context) {
+	f := r.fallback
+	pause := firstPause
+	for ctx.Err() == nil {
+		if f.breaker.isClosed() {
+			if !wait(ctx, calmPause, nil, f.breaker.opened) {
+				pause = firstPause
+			}
+			f.shared.prune(ctx)
+			continue
+		}
+		wait(ctx, pause/2+rand.N(pause), nil, nil)
+		pause = min(2*pause, maxPause)
+		if r.probe(ctx) == nil {
+			f.breaker.close()
+		}
+	}
+}
+
+// lead redrives until the lead ends. Of a shared queue it gives the lead up when the store cannot be reached, which cut
+// reports: another server may reach it.
+func (r *Redriver) lead(ctx context.Context) (cut bool) {
+	opened := r.fallback.breaker.opened
+	if r.fallback.shared != nil {
+		opened = nil // watch's
+	}
 	pause := firstPause
 	for ctx.Err() == nil {
 		n, err := r.round(ctx)
@@ -73,6 +111,9 @@ func (r *Redriver) lead(ctx context.Context) {
 		case err != nil:
 			if isOutage(err) {
 				r.fallback.breaker.trip(err)
+				if r.fallback.shared != nil {
+					return true
+				}
 			} else if ctx.Err() == nil {
 				r.log.Warn("the dead-letter queue cannot be redriven now", "error", err)
 			}
@@ -82,21 +123,24 @@ func (r *Redriver) lead(ctx context.Context) {
 			pause = firstPause
 		default:
 			pause = firstPause
-			wait(ctx, idlePause, r.fallback.put, r.fallback.breaker.opened)
+			wait(ctx, idlePause, r.fallback.put, opened)
 		}
 	}
+	return false
 }
 
-// wait returns after a time, when a channel gets a value, or when ctx ends.
-func wait(ctx context.Context, d time.Duration, put, opened <-chan struct{}) {
+// wait returns after a time, when a channel gets a value, or when ctx ends. It reports whether the time was cut short.
+func wait(ctx context.Context, d time.Duration, put, opened <-chan struct{}) (early bool) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+		return false
 	case <-put:
 	case <-opened:
 	case <-ctx.Done():
 	}
+	return true
 }
 
 // round stores the oldest messages, or finds out whether the store is back when none waits. It returns how many messages
@@ -111,7 +155,7 @@ func (r *Redriver) round(ctx context.Context) (int, error) {
 	}
 	if len(messages) == 0 {
 		f.forgetCounts(puts)
-		if !f.breaker.isClosed() {
+		if f.shared == nil && !f.breaker.isClosed() {
 			if err := r.probe(ctx); err != nil {
 				return 0, err
 			}

@@ -172,6 +172,8 @@ type batch struct {
 	lookups bool // some event names an event_id or a parent
 	// held are those of the named event_ids and parents that wait in the dead-letter queue.
 	held map[uuid.UUID]bool
+	// heldUnknown says that the queue could not be asked for them.
+	heldUnknown bool
 }
 
 func (b *batch) done(n int) { b.settled[n] = true }
@@ -277,6 +279,9 @@ func (s *Service) settleKnown(ctx context.Context, b *batch) error {
 		}
 		_, parentStored := found[e.ParentID]
 		if e.ParentID != uuid.Nil && !b.settled[n] && !parentStored && !earlier[e.ParentID] && !b.held[e.ParentID] {
+			if b.heldUnknown {
+				return datastorage.Unavailable(errHeldUnknown, "the parent event is not stored, and the dead-letter queue, where it may wait, cannot be asked; try again")
+			}
 			const sentence = "parent_event_id is wrong: parent event does not exist"
 			return b.at(n, datastorage.Invalid(map[string]string{"parent_event_id": sentence}))
 		}

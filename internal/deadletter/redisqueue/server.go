@@ -143,6 +143,8 @@ func (q *Queue) unreachable(err error) error {
 		return fmt.Errorf("the Redis server at %s wants a password; put it into dead_letters.redis.url", addr)
 	case strings.Contains(text, "NOPERM"):
 		return fmt.Errorf("the Redis server at %s does not let the user of dead_letters.redis.url do what the queue needs: %s", addr, text)
+	case strings.Contains(text, "DB index is out of range"):
+		return fmt.Errorf("the Redis server at %s has no database %d; see dead_letters.redis.url", addr, q.client.Options().DB)
 	case isLoading(err):
 		return fmt.Errorf("the Redis server at %s is still reading its data from disk; start again in a moment", addr)
 	case errors.Is(err, context.DeadlineExceeded):
