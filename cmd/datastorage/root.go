@@ -40,6 +40,7 @@ func (a *app) commands() []grouped {
 		{groupServe, newServeCommand},
 		{groupServe, newMigrateCommand},
 		{groupData, newImportCommand},
+		{groupData, newCatalogCommand},
 		{groupData, newDeadLettersCommand},
 		{groupAudit, newVerifyCommand},
 		{groupTools, newBenchCommand},

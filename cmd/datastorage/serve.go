@@ -17,6 +17,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
+	"github.com/datastorage-io/datastorage/internal/catalog"
+	"github.com/datastorage-io/datastorage/internal/catalogdoc"
 	"github.com/datastorage-io/datastorage/internal/config"
 	"github.com/datastorage-io/datastorage/internal/demo"
 	"github.com/datastorage-io/datastorage/internal/httpapi"
@@ -110,6 +112,11 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) (err error
 		return err
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
+	keeper, err := openCatalog(ctx, cfg, store, out.service, registry, log)
+	if err != nil {
+		return err
+	}
+	defer keeper.Close()
 	api, err := newAPI(ctx, cfg, access, store, out, committer, registry, log)
 	if err != nil {
 		return err
@@ -119,7 +126,7 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) (err error
 	go func() { failed <- server.Serve(listener) }()
 	log.Info("serving", "address", "http://"+listener.Addr().String(), "store", store.Name(), "events", committer.Size())
 	if cfg.Demo {
-		if err := loadDemo(ctx, cfg, store, out.service, log); err != nil && ctx.Err() == nil {
+		if err := loadDemo(ctx, cfg, store, out.service, keeper, log); err != nil && ctx.Err() == nil {
 			return errors.Join(err, server.Close())
 		}
 	}
@@ -234,12 +241,21 @@ func writeTimeout(cfg *config.Config) time.Duration {
 	return cfg.HTTP.ReadTimeout + max(cfg.Database.QueryTimeout, cfg.Ingest.WriteTimeout) + cfg.HTTP.WriteTimeout
 }
 
-// loadDemo imports the sample runs, moved so that they end now. A second start finds them stored.
-func loadDemo(ctx context.Context, cfg *config.Config, store store, service *ingest.Service, log *slog.Logger) error {
+// loadDemo imports the sample workflows, and the sample runs, moved so that they end now. A second start finds them stored.
+func loadDemo(ctx context.Context, cfg *config.Config, store store, service *ingest.Service, keeper *catalog.Keeper, log *slog.Logger) error {
+	documents, err := catalogdoc.Parse("catalogue.yaml", demo.Catalogue(), time.Now())
+	if err != nil {
+		return fmt.Errorf("read the sample workflows: %w", err)
+	}
+	imported, err := keeper.Import(ctx, importItems(documents), catalog.ImportOptions{})
+	if err != nil {
+		return fmt.Errorf("load the sample workflows: %w", err)
+	}
 	result, err := importer.Import(ctx, demo.Runs(), store, service, importer.Options{Rules: rules(cfg), Rebase: true, Now: time.Now()})
 	if err != nil {
 		return fmt.Errorf("load the sample runs: %w", err)
 	}
-	log.Info("sample runs are there", "events", result.Events, "new", result.Stored, "try", "GET /api/v1/audit/events?limit=5")
+	log.Info("sample runs and workflows are there", "events", result.Events, "new", result.Stored, "documents", len(imported),
+		"new_documents", count(imported)[catalog.Created], "try", "GET /api/v1/audit/events?limit=5")
 	return nil
 }

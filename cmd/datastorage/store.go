@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/datastorage-io/datastorage"
+	"github.com/datastorage-io/datastorage/internal/catalog"
 	"github.com/datastorage-io/datastorage/internal/config"
 	"github.com/datastorage-io/datastorage/internal/deadletter"
 	"github.com/datastorage-io/datastorage/internal/httpapi"
@@ -15,6 +16,7 @@ import (
 type store interface {
 	ingest.Store
 	httpapi.Reader
+	catalog.Store
 	deadletter.Reports
 	// PutSetting stores a value under a name that has none, and returns what is stored under it.
 	PutSetting(ctx context.Context, name string, value []byte) ([]byte, error)

@@ -85,6 +85,19 @@ func NewKeeper(ctx context.Context, store Store, writer Writer, opts Options) (*
 	return k, nil
 }
 
+// Load reads the catalogue of a store as it is now, for searches with the given weights, which must be valid. The errors
+// are those of NewKeeper.
+func Load(ctx context.Context, store Store, w Weights) (*Snapshot, error) {
+	changes, err := read(ctx, store, nil)
+	if err == nil {
+		var s *Snapshot
+		if s, err = New(w).add(changes); err == nil {
+			return s, nil
+		}
+	}
+	return nil, fmt.Errorf("read the workflow catalogue: %w", err)
+}
+
 // Snapshot returns the catalogue as it is now: every change that was acknowledged by this server before the call, and
 // those of others up to PollInterval ago.
 func (k *Keeper) Snapshot() *Snapshot { return k.current.Load() }
@@ -170,23 +183,19 @@ var errRewritten = errors.New("the store's catalogue does not continue the one t
 
 // load brings the snapshot up to date with the store.
 func (k *Keeper) load(ctx context.Context) error {
-	changes, err := k.read(ctx, k.last)
+	changes, err := read(ctx, k.store, k.last)
 	base := k.Snapshot()
 	if errors.Is(err, errRewritten) {
 		// The store lost changes, say in a failover to a replica that lagged: it decides what the catalogue is.
 		k.opts.Log.Error("the store has lost changes of the workflow catalogue; it is read anew", "version", base.Version())
 		base = New(k.opts.Weights)
-		changes, err = k.read(ctx, nil)
+		changes, err = read(ctx, k.store, nil)
 	}
 	if err != nil {
 		return err
 	}
 	if len(changes) > 0 || base != k.Snapshot() {
-		decoded, err := decode(changes)
-		if err != nil {
-			return err
-		}
-		next, err := base.Apply(decoded)
+		next, err := base.add(changes)
 		if err != nil {
 			return err
 		}
@@ -198,13 +207,13 @@ func (k *Keeper) load(ctx context.Context) error {
 
 // read returns the changes that follow after, which is nil for all. It fails with errRewritten when the store does not
 // hold after.
-func (k *Keeper) read(ctx context.Context, after *datastorage.CatalogChange) (changes []*datastorage.CatalogChange, err error) {
+func read(ctx context.Context, store Store, after *datastorage.CatalogChange) (changes []*datastorage.CatalogChange, err error) {
 	version := int64(0)
 	if after != nil {
 		version = after.Version - 1
 	}
 	for {
-		more, err := k.store.Changes(ctx, version, page)
+		more, err := store.Changes(ctx, version, page)
 		if err != nil {
 			return nil, err
 		}

@@ -6,6 +6,15 @@ import (
 	"github.com/datastorage-io/datastorage"
 )
 
+// add returns the catalogue after changes that were read from a store.
+func (s *Snapshot) add(changes []*datastorage.CatalogChange) (*Snapshot, error) {
+	decoded, err := decode(changes)
+	if err != nil {
+		return nil, err
+	}
+	return s.Apply(decoded)
+}
+
 // decode reads the documents of changes.
 func decode(changes []*datastorage.CatalogChange) ([]Change, error) {
 	decoded := make([]Change, len(changes))

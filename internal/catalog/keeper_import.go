@@ -30,8 +30,8 @@ const (
 // Imported is the result for one ImportItem.
 type Imported struct {
 	Outcome Outcome
-	// WorkflowID is that of the workflow that is stored, also for Unchanged and Conflict; the nil UUID for an action type
-	// and in a dry run.
+	// WorkflowID is that of the workflow that is stored, also for Unchanged and Conflict; the nil UUID for an action type,
+	// and for what a dry run would create.
 	WorkflowID uuid.UUID
 	// Detail says what is in conflict; "" otherwise.
 	Detail string
@@ -51,8 +51,7 @@ type ImportOptions struct {
 // of the items before it, which are stored, come with it.
 func (k *Keeper) Import(ctx context.Context, items []ImportItem, opts ImportOptions) ([]Imported, error) {
 	if opts.DryRun {
-		d := newDraft(k.Snapshot(), k.now(), k.opts.Retention)
-		return d.importItems(items, opts.By, func() bool { return false })
+		return k.dryRun(items, opts.By)
 	}
 	var results []Imported
 	for len(results) < len(items) {
@@ -73,6 +72,19 @@ func (k *Keeper) Import(ctx context.Context, items []ImportItem, opts ImportOpti
 		}
 	}
 	return results, nil
+}
+
+// dryRun finds out what would become of items.
+func (k *Keeper) dryRun(items []ImportItem, by Actor) ([]Imported, error) {
+	base := k.Snapshot()
+	d := newDraft(base, k.now(), k.opts.Retention)
+	results, err := d.importItems(items, by, func() bool { return false })
+	for i := range results {
+		if _, stored := base.Get(results[i].WorkflowID); !stored {
+			results[i].WorkflowID = uuid.Nil
+		}
+	}
+	return results, err
 }
 
 // importItems imports items until full says yes behind one.

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 
 	"github.com/datastorage-io/datastorage"
 	"github.com/datastorage-io/datastorage/internal/catalog"
@@ -56,6 +57,9 @@ func TestKeeper_Import(t *testing.T) {
 		}
 		if diff := cmp.Diff(run.want, outcomes(results)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", run.name, diff)
+		}
+		if run.name == "dry" && results[1].WorkflowID != uuid.Nil {
+			t.Errorf("%s: a workflow that is not stored has an ID", run.name)
 		}
 		if results[4].Detail == "" || results[3].WorkflowID != results[2].WorkflowID {
 			t.Errorf("%s: %+v", run.name, results)

@@ -24,6 +24,8 @@ type Config struct {
 	DeadLetters DeadLetters `key:"dead_letters"`
 	// How long events are kept.
 	Retention Retention `key:"retention"`
+	// The workflow catalogue.
+	Catalog Catalog `key:"catalog"`
 	// Limits of the HTTP server.
 	HTTP HTTP `key:"http"`
 	// Who may call the API.
@@ -132,6 +134,63 @@ type Retention struct {
 
 	// Days that events of a category are kept, by category: a mapping in the file, gateway=30,workflow=365 in the environment.
 	ByCategory map[string]int `key:"by_category" default:"" min:"1" max:"36500"`
+}
+
+// Catalog says how the workflow catalogue is kept and searched.
+type Catalog struct {
+	// How often the store is asked for changes that other servers made: the longest that such a change stays unseen here.
+	PollInterval time.Duration `key:"poll_interval" default:"75ms" min:"5ms" max:"1m"`
+
+	// What the terms of a search's score count, in thousandths of a point; ten points are the score 1.
+	Weights Weights `key:"weights"`
+}
+
+// Weights are those of package catalog, field by field.
+type Weights struct {
+	// What every workflow has whose mandatory labels match.
+	Base int `key:"base" default:"5000" min:"0" max:"10000"`
+
+	// What each pair of key and value adds that the workflow has too.
+	CustomLabel int `key:"custom_label" default:"50" min:"0" max:"10000"`
+
+	// What each pair adds for a workflow that has * under the key; at most catalog.weights.custom_label.
+	CustomLabelWildcard int `key:"custom_label_wildcard" default:"25" min:"0" max:"10000"`
+
+	// What gitOpsManaged adds for a workflow that says true where the search does.
+	GitOpsManaged int `key:"git_ops_managed" default:"100" min:"0" max:"10000"`
+
+	// What it takes away from one that says false, or nothing.
+	GitOpsManagedPenalty int `key:"git_ops_managed_penalty" default:"100" min:"0" max:"10000"`
+
+	// What gitOpsTool adds for the same tool.
+	GitOpsTool int `key:"git_ops_tool" default:"100" min:"0" max:"10000"`
+
+	// What it takes away from a workflow for another tool, or for none.
+	GitOpsToolPenalty int `key:"git_ops_tool_penalty" default:"100" min:"0" max:"10000"`
+
+	// What it adds for * on either side; at most catalog.weights.git_ops_tool.
+	GitOpsToolWildcard int `key:"git_ops_tool_wildcard" default:"50" min:"0" max:"10000"`
+
+	// What helmManaged adds for true on both sides.
+	HelmManaged int `key:"helm_managed" default:"20" min:"0" max:"10000"`
+
+	// What hpaEnabled adds for true on both sides.
+	HPAEnabled int `key:"hpa_enabled" default:"20" min:"0" max:"10000"`
+
+	// What networkIsolated adds for true on both sides.
+	NetworkIsolated int `key:"network_isolated" default:"30" min:"0" max:"10000"`
+
+	// What pdbProtected adds for true on both sides.
+	PDBProtected int `key:"pdb_protected" default:"50" min:"0" max:"10000"`
+
+	// What serviceMesh adds for the same mesh.
+	ServiceMesh int `key:"service_mesh" default:"50" min:"0" max:"10000"`
+
+	// What it adds for * on either side; at most catalog.weights.service_mesh.
+	ServiceMeshWildcard int `key:"service_mesh_wildcard" default:"25" min:"0" max:"10000"`
+
+	// What stateful adds for true on both sides.
+	Stateful int `key:"stateful" default:"20" min:"0" max:"10000"`
 }
 
 // HTTP bounds what a client may do to the HTTP server.

@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/pflag"
+
+	"github.com/datastorage-io/datastorage/internal/catalog"
 )
 
 // command returns the parsed flags of a command line.
@@ -206,6 +208,8 @@ func TestLoad_Rules(t *testing.T) {
 		"listen: 1.2.3.4:99999":                         `listen (FILE:1): the port must be a number from 0 to 65535, not "99999"`,
 		"data_dir: ' '":                                 `data_dir (FILE:1): must not be empty`,
 		"database: {url: 'postgres://u:p#w@h:x/d'}":     `database.url (FILE:1): is not a URL; characters such as / @ : # % and spaces in a user name or password are written as %2F %40 %3A %23 %25 %20`,
+		"catalog: {weights: {base: 100}}":               `catalog.weights.base (FILE:1): must be at least the sum of both penalties, 200: a score below 0 is none`,
+		"catalog: {weights: {git_ops_tool: 40}}":        `catalog.weights.git_ops_tool_wildcard (FILE:1): must be at most git_ops_tool, which is 40: a wildcard says less than the value itself`,
 		"ingest: {max_queue_events: 999}":               `ingest.max_queue_events (FILE:1): must be at least ingest.max_batch_events, which is 1000`,
 		"ingest: {max_commit_bytes: 128MiB}":            `ingest.max_queue_bytes (FILE:1): must be at least ingest.max_commit_bytes, which is 128MiB`,
 		"dead_letters: {backend: redis}":                `dead_letters.redis.url (FILE:1): must be set for the backend redis`,
@@ -345,5 +349,12 @@ func TestSettings(t *testing.T) {
 		if _, err := s.decode(value{text: s.def}); err != nil {
 			t.Errorf("%s: the default %v", s.key, err)
 		}
+	}
+}
+
+// TestDefault_Weights: the defaults in the manual are the contract's.
+func TestDefault_Weights(t *testing.T) {
+	if got := catalog.Weights(Default().Catalog.Weights); got != catalog.DefaultWeights() {
+		t.Errorf("weights are %+v", got)
 	}
 }

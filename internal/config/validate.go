@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/datastorage-io/datastorage"
+	"github.com/datastorage-io/datastorage/internal/catalog"
 )
 
 // checker holds the rules that a single value's type and limits do not say. A setting that is already at fault is left
@@ -33,6 +34,7 @@ func (e *Effective) validate(earlier Faults) Faults {
 	c.categories()
 	c.origins()
 	c.queue()
+	c.weights()
 	if c.HTTP.ReadTimeout < c.HTTP.ReadHeaderTimeout {
 		c.pair("http.read_timeout", "http.read_header_timeout", "must be at least http.read_header_timeout, which is "+FormatDuration(c.HTTP.ReadHeaderTimeout))
 	}
@@ -68,6 +70,36 @@ func (c *checker) listen() {
 	}
 	if strings.TrimSpace(c.DataDir) == "" {
 		c.fault("data_dir", "must not be empty")
+	}
+}
+
+// weights reports each fault of the weights under the one that its sentence begins with.
+func (c *checker) weights() {
+	const section = "catalog.weights."
+	set := Origin{Kind: FromDefault}
+	for _, key := range known().keys() {
+		if !strings.HasPrefix(key, section) {
+			continue
+		}
+		if c.bad[key] {
+			return
+		}
+		if set.Kind == FromDefault {
+			set = c.Origin(key)
+		}
+	}
+	w := catalog.Weights(c.Catalog.Weights)
+	joined, ok := w.Validate().(interface{ Unwrap() []error })
+	if !ok {
+		return
+	}
+	for _, err := range joined.Unwrap() {
+		name, rule, _ := strings.Cut(err.Error(), " ")
+		f := Fault{Key: section + name, Origin: c.Origin(section + name), Rule: strings.TrimSuffix(rule, ".")}
+		if f.Origin.Kind == FromDefault {
+			f.Origin = set // the defaults alone have no fault
+		}
+		c.faults = append(c.faults, f)
 	}
 }
 
