@@ -115,11 +115,11 @@ var rules = []rule{
 		from:   []string{"..."},
 		except: []string{
 			"./internal/storetest", "./internal/audittest", "./internal/pgtest", "./internal/redistest", "./internal/contracttest",
-			"./internal/deadletter/queuetest", "./test",
+			"./internal/deadletter/queuetest", "./internal/catalog/catalogtest", "./test",
 		},
 		never: []string{
 			"testing", "./internal/storetest", "./internal/audittest", "./internal/pgtest", "./internal/redistest", "./internal/contracttest", "./internal/archtest",
-			"./internal/deadletter/queuetest", "./test",
+			"./internal/deadletter/queuetest", "./internal/catalog/catalogtest", "./test",
 			"github.com/google/go-cmp", "pgregory.net/rapid", "go.uber.org/goleak", "github.com/rogpeppe/go-internal",
 			"github.com/getkin/kin-openapi",
 		},

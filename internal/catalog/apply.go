@@ -197,6 +197,7 @@ func (b *builder) finish(changes []Change) *Snapshot {
 	s.ranked = s.merge(s.ranked, gone, slices.Clone(fresh), compareRank)
 	s.classed = s.merge(s.classed, gone, fresh, compareClass)
 	s.tree = s.grow()
+	s.text = s.text.add(s.entries[b.first:], b.first)
 	return s
 }
 

@@ -32,6 +32,7 @@ type Snapshot struct {
 	custom  *customLabels
 	actions *actionTypes
 	tree    tree
+	text    textIndex
 }
 
 // idNumber says which entry a workflow_id belongs to.
