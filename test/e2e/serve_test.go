@@ -251,6 +251,10 @@ func TestServe_RefusesToStart(t *testing.T) {
 		"directory in use":     {[]string{"--listen", "127.0.0.1:0", "--data-dir", inUse}, []string{"in use by another server", fmt.Sprint(running.cmd.Process.Pid)}},
 		"directory is a file":  {[]string{"--listen", "127.0.0.1:0", "--data-dir", file}, []string{"data directory"}},
 		"database unreachable": {[]string{"--listen", "127.0.0.1:0", "--database-url", "postgres://audit:hunter2@127.0.0.1:1/audit"}, []string{"127.0.0.1:1"}},
+		"Redis unreachable": {
+			[]string{"--listen", "127.0.0.1:0", "--data-dir", t.TempDir(), "--config", redisConfig(t, "redis://:hunter2@127.0.0.1:1/0")},
+			[]string{"127.0.0.1:1", "dead_letters.redis.url"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
