@@ -75,8 +75,9 @@ func (l *lab) close() error {
 
 // revivePostgres starts PostgreSQL again when the scenario before has left it down.
 func (l *lab) revivePostgres(ctx context.Context) error {
-	if l.execute(ctx, "SELECT 1") == nil || ctx.Err() != nil {
-		return nil
+	down := l.execute(ctx, "SELECT 1") != nil
+	if !down || ctx.Err() != nil {
+		return ctx.Err()
 	}
 	return errors.Join(l.postgres.Kill(), l.postgres.Restart(ctx))
 }
