@@ -229,11 +229,15 @@ func newHTTPServer(cfg *config.Config, handler http.Handler, log *slog.Logger) *
 		WriteTimeout:      writeTimeout(cfg),
 		IdleTimeout:       cfg.HTTP.IdleTimeout,
 		// An answer that waits for the client's permission has writeTimeout; one that waits for the network has this.
-		HTTP2:          &http.HTTP2Config{WriteByteTimeout: cfg.HTTP.WriteTimeout},
+		HTTP2:          &http.HTTP2Config{WriteByteTimeout: cfg.HTTP.WriteTimeout, MaxConcurrentStreams: maxStreams},
 		MaxHeaderBytes: int(cfg.HTTP.MaxHeaderBytes),
 		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 }
+
+// maxStreams is how many requests one HTTP/2 connection may have under way; the client keeps the others. A stream takes
+// memory before the bytes of its request are counted.
+const maxStreams = 20
 
 // writeTimeout is how long a whole answer may take, from the end of the request's header: reading its body, the slowest
 // query or write, and a slow reader of the answer.

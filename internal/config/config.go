@@ -78,7 +78,7 @@ type Ingest struct {
 	// Events that one batch may hold; more are answered with 413.
 	MaxBatchEvents int `key:"max_batch_events" default:"1000" min:"1" max:"10000"`
 
-	// Bytes of request bodies that may be in memory at once; beyond it writers get 503 at once. At least the largest batch body that the API takes.
+	// Memory that requests with a body may take at once: what has arrived of the bodies, and 28 KiB for each request whose body is there; beyond it writers get 503 at once. 64 MiB are some 2000 single events under way. At least the largest batch body that the API takes.
 	MaxInFlightBytes Size `key:"max_inflight_bytes" default:"64MiB" min:"16MiB" max:"64GiB"`
 
 	// Memory that events waiting to be committed may take; beyond it writers get 503. At least the largest batch body that the API takes.

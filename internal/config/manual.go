@@ -17,7 +17,7 @@ var manual = map[string]string{
 	"ingest.window_future":                    "Newest event_timestamp that is accepted, counted forward from now.",
 	"ingest.extra_categories":                 "Event categories that are accepted beside the built-in ones. Each is a lower-case letter followed by at most 49 lower-case letters, digits, _ or -.",
 	"ingest.max_batch_events":                 "Events that one batch may hold; more are answered with 413.",
-	"ingest.max_inflight_bytes":               "Bytes of request bodies that may be in memory at once; beyond it writers get 503 at once. At least the largest batch body that the API takes.",
+	"ingest.max_inflight_bytes":               "Memory that requests with a body may take at once: what has arrived of the bodies, and 28 KiB for each request whose body is there; beyond it writers get 503 at once. 64 MiB are some 2000 single events under way. At least the largest batch body that the API takes.",
 	"ingest.max_queue_bytes":                  "Memory that events waiting to be committed may take; beyond it writers get 503. At least the largest batch body that the API takes.",
 	"ingest.max_queue_events":                 "Events that may wait to be committed; beyond it writers get 503. At least ingest.max_batch_events.",
 	"ingest.max_commit_events":                "Events after which one commit takes no further request. A single larger batch is still one commit.",

@@ -260,6 +260,9 @@ func (s *Server) readBody(c *call, limit int64) (*[]byte, error) {
 		err = s.readAll(c, b, http.MaxBytesReader(c.w, c.Body, limit))
 	}
 	if err == nil {
+		err = s.budget.take(c, requestCost)
+	}
+	if err == nil {
 		return b, nil
 	}
 	buffers.put(b)

@@ -6,7 +6,12 @@ import (
 	"github.com/datastorage-io/datastorage"
 )
 
-// budget bounds the bytes of request bodies that are in memory at once.
+// requestCost is the memory that a request takes beside its body once that is there, in bytes: a stack, the header, buffers
+// of the connection, and the event while it is decoded and waits. Before, only what has arrived counts, so that clients that
+// are slow cannot take the room of others.
+const requestCost = 28 << 10
+
+// budget bounds the memory of the requests with a body that are under way at once, in bytes.
 type budget struct {
 	limit int64
 	used  atomic.Int64

@@ -40,7 +40,7 @@ type Config struct {
 	CursorKey []byte
 	// AllowedOrigins are the CORS origins; "*" allows any. Empty: none.
 	AllowedOrigins []string
-	// MaxInFlight bounds the bytes of request bodies in memory; beyond it a write is answered 503 at once.
+	// MaxInFlight bounds the bytes that requests with a body take; beyond it a write is answered 503 at once.
 	MaxInFlight int64
 	// Rate and Burst limit the requests per second of one client address; Rate 0 means no limit.
 	Rate  float64
@@ -88,7 +88,7 @@ func New(cfg Config) *Server {
 	s := &Server{cfg: cfg, mux: http.NewServeMux(), metrics: newMetrics(cfg.Registry, cfg.PoolStats)}
 	s.budget.limit = cfg.MaxInFlight
 	cfg.Registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "datastorage_http_inflight_bytes", Help: "Memory of the request bodies that are not answered yet.",
+		Name: "datastorage_http_inflight_bytes", Help: "Memory of the requests with a body that are not answered yet.",
 	}, func() float64 { return float64(s.budget.used.Load()) }))
 	if cfg.Rate > 0 {
 		s.limiter = newLimiter(cfg.Rate, cfg.Burst, cfg.Now)

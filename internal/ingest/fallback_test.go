@@ -372,6 +372,33 @@ func TestRedriver_Quarantine(t *testing.T) {
 	}
 }
 
+// slowFinder is a store that looks nothing up before it is released.
+type slowFinder struct {
+	ingest.Store
+	release chan struct{}
+}
+
+func (s *slowFinder) Find(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]int64, error) {
+	<-s.release
+	return s.Store.Find(ctx, ids)
+}
+
+// A look-up that comes too late for its caller sends that write to the queue, and no other.
+func TestFallback_LateLookup(t *testing.T) {
+	t.Parallel()
+	slow := &slowFinder{openStore(t, t.TempDir()), make(chan struct{})}
+	s := startSystem(t, &faultStore{Store: slow}, &faultQueue{Queue: openQueue(t, t.TempDir())})
+	if got, err := writeOne(s.Service, withID(t, uuid.New(), "")); err != nil || !got.Queued {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if !s.fallback.StoreTakesWrites() {
+		t.Error("the store is avoided")
+	}
+	close(slow.release)
+	s.drained(t)
+	checkStored(t, s.store, nil, 1)
+}
+
 func TestFallback_Notification(t *testing.T) {
 	s := newSystem(t)
 	s.outage()

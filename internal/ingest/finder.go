@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -53,7 +54,8 @@ func (f *finder) Find(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]int64
 	case <-l.done:
 		return l.found, l.err
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		// The query goes on, and fails by itself when the store is down: this caller only came too late for its answer.
+		return nil, fmt.Errorf("%w: %w", errLate, ctx.Err())
 	}
 }
 

@@ -79,7 +79,8 @@ func (l *lab) revivePostgres(ctx context.Context) error {
 	if !down || ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return errors.Join(l.postgres.Kill(), l.postgres.Restart(ctx))
+	_ = l.postgres.Kill() // it may have ended already
+	return l.postgres.Restart(ctx)
 }
 
 // say prints a line about what is going on.

@@ -53,21 +53,23 @@ func (l *load) describe() string {
 	return strings.Join(parts, ", ")
 }
 
-// poster sends one request and returns the status of its answer.
-type poster func(ctx context.Context, path string, body []byte) (int, error)
+// poster sends one request and returns the status of its answer, and for how long the server wants to be left alone, 0
+// where it does not say or the client does not look.
+type poster func(ctx context.Context, path string, body []byte) (status int, leave time.Duration, err error)
 
 // deliver sends a request again and again until it is acknowledged or ctx is done. It reports which.
 func (l *load) deliver(ctx context.Context, post poster, path string, body []byte, ids ...uuid.UUID) bool {
 	for {
 		sent := time.Now()
-		status, err := post(ctx, path, body)
+		status, leave, err := post(ctx, path, body)
 		if ctx.Err() != nil {
 			return false
 		}
 		if l.note(status, err, sent, ids) {
 			return true
 		}
-		if pause(ctx, retryPause+rand.N(4*retryPause)) != nil {
+		leave = max(leave, 2*retryPause)
+		if pause(ctx, leave/2+rand.N(leave)) != nil {
 			return false
 		}
 	}
@@ -99,9 +101,9 @@ func (l *load) connection() (poster, func()) {
 	if err != nil {
 		panic(err) // the URL is ours
 	}
-	return func(ctx context.Context, path string, body []byte) (int, error) {
+	return func(ctx context.Context, path string, body []byte) (int, time.Duration, error) {
 		status, _, err := conn.Post(ctx, path, body)
-		return status, err
+		return status, 0, err
 	}, conn.Close
 }
 
@@ -152,8 +154,11 @@ func (l *load) batches(ctx context.Context, clients, count, size int) {
 	running.Wait()
 }
 
+// burstStreams is how many requests a client of a burst has under way on its connection, which the server lets it.
+const burstStreams = 20
+
 // burst lets each client offer each events, spread evenly over the time, whether earlier ones are answered or not: a client
-// has one HTTP/2 connection. It returns the time until all are acknowledged.
+// has one HTTP/2 connection, and does as Retry-After says. It returns the time until all are acknowledged.
 func (l *load) burst(ctx context.Context, clients, each int, over time.Duration) time.Duration {
 	began := time.Now()
 	var running sync.WaitGroup
@@ -163,7 +168,11 @@ func (l *load) burst(ctx context.Context, clients, each int, over time.Duration)
 			transport.Protocols.SetUnencryptedHTTP2(true)
 			client := &http.Client{Transport: transport, Timeout: requestTimeout}
 			defer client.CloseIdleConnections()
-			post := func(ctx context.Context, path string, body []byte) (int, error) {
+			// The connection takes so many requests at once; the others wait here, without a time-out.
+			streams := make(chan struct{}, burstStreams)
+			post := func(ctx context.Context, path string, body []byte) (int, time.Duration, error) {
+				streams <- struct{}{}
+				defer func() { <-streams }()
 				return postWith(ctx, client, l.url+path, body)
 			}
 			var open sync.WaitGroup
@@ -183,19 +192,20 @@ func (l *load) burst(ctx context.Context, clients, each int, over time.Duration)
 	return time.Since(began)
 }
 
-func postWith(ctx context.Context, client *http.Client, url string, body []byte) (int, error) {
+func postWith(ctx context.Context, client *http.Client, url string, body []byte) (status int, leave time.Duration, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	request.Header.Set("Content-Type", "application/json")
 	response, err := client.Do(request)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer response.Body.Close()
 	_, err = io.Copy(io.Discard, response.Body)
-	return response.StatusCode, err
+	seconds, _ := strconv.Atoi(response.Header.Get("Retry-After"))
+	return response.StatusCode, time.Duration(seconds) * time.Second, err
 }
 
 // drained waits until the queue is empty and the server stores again.
