@@ -101,13 +101,17 @@ func AppendLabels(b []byte, l *Labels) []byte {
 	start := len(b)
 	for name, values := range l.members() {
 		b = append(b, `,"`+name+`":`...)
-		if len(*values) == 1 {
-			b = appendString(b, "", (*values)[0])
-			continue
-		}
-		b = appendStrings(b, *values)
+		b = AppendLabel(b, *values)
 	}
 	return closeObject(b, start)
+}
+
+// AppendLabel appends the values of one mandatory label as JSON: a string for one value, an array for several.
+func AppendLabel(b []byte, values []string) []byte {
+	if len(values) == 1 {
+		return appendString(b, "", values[0])
+	}
+	return appendStrings(b, values)
 }
 
 // AppendCustomLabels appends custom labels as a JSON object, ordered by key.

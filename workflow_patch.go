@@ -89,6 +89,17 @@ func DecodeWorkflowDisable(raw []byte) (WorkflowDisable, error) {
 	return d, o.finish()
 }
 
+// DecodeCatalogueImport reads a request to import YAML documents that are wrapped in JSON, {"documents": "…"}. The error is
+// an *Error with CodeValidation.
+func DecodeCatalogueImport(raw []byte) (documents string, err error) {
+	o, err := readObject(raw)
+	if err != nil {
+		return "", err
+	}
+	o.text(&textRule{"documents", 0, true, nil}, &documents)
+	return documents, o.finish()
+}
+
 // Patch returns the state after a change at now, which is s when nothing changes. A workflow that becomes disabled keeps
 // since when, by whom and why; for one that stops being so these are cleared. The reason of any change of status is also
 // its StatusReason, and who is named with it its UpdatedBy.

@@ -117,7 +117,7 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) (err error
 		return err
 	}
 	defer keeper.Close()
-	api, err := newAPI(ctx, cfg, access, store, out, committer, registry, log)
+	api, err := newAPI(ctx, cfg, access, store, out, keeper, committer, registry, log)
 	if err != nil {
 		return err
 	}
@@ -188,13 +188,13 @@ func limits(cfg *config.Config) ingest.Limits {
 // or is answered 503: a restart of the store is rarely shorter.
 const retryFor = 500 * time.Millisecond
 
-func newAPI(ctx context.Context, cfg *config.Config, access httpapi.Access, store store, out *outage, committer *ingest.Committer, registry *prometheus.Registry, log *slog.Logger) (*httpapi.Server, error) {
+func newAPI(ctx context.Context, cfg *config.Config, access httpapi.Access, store store, out *outage, keeper *catalog.Keeper, committer *ingest.Committer, registry *prometheus.Registry, log *slog.Logger) (*httpapi.Server, error) {
 	key, err := cursorKey(ctx, store)
 	if err != nil {
 		return nil, err
 	}
 	api := httpapi.Config{
-		Access: access, Writer: out.service, Reader: store, Rules: rules(cfg), MaxBatch: cfg.Ingest.MaxBatchEvents,
+		Access: access, Writer: out.service, Reader: store, Catalogue: keeper, Rules: rules(cfg), MaxBatch: cfg.Ingest.MaxBatchEvents,
 		MaxInFlight: int64(cfg.Ingest.MaxInFlightBytes),
 		CursorKey:   key, AllowedOrigins: cfg.HTTP.AllowedOrigins, Rate: cfg.HTTP.RateLimit, Burst: cfg.HTTP.RateBurst,
 		Diverged: committer.Diverged, Warnings: func() []string { return slices.Concat(store.Warnings(), out.Warnings()) }, PoolStats: store.PoolStats,

@@ -47,7 +47,7 @@ type call struct {
 }
 
 // methods are those that the API serves somewhere.
-var methods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete}
+var methods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPatch, http.MethodDelete}
 
 // adapt makes an http.Handler of a handler: request id, CORS, rate limit, who may call it, panics, problems, metrics, one
 // log line.
@@ -240,10 +240,11 @@ func (p *pool) put(b *[]byte) {
 	}
 }
 
-// readBody reads a JSON body of at most limit bytes into a pooled buffer, which the caller gives back. The room for it is
-// taken from the server's budget as it arrives, so that what is only announced takes none from others.
-func (s *Server) readBody(c *call, limit int64) (*[]byte, error) {
-	if err := c.checkMediaType(); err != nil {
+// readBody reads a body of at most limit bytes into a pooled buffer, which the caller gives back. It must be JSON or of
+// one of the other media types. The room for it is taken from the server's budget as it arrives, so that what is only
+// announced takes none from others.
+func (s *Server) readBody(c *call, limit int64, others ...string) (*[]byte, error) {
+	if err := c.checkMediaType(others); err != nil {
 		return nil, err
 	}
 	tooLarge := datastorage.Errorf(datastorage.CodeTooLarge, "the body must be at most %d bytes", limit)
@@ -300,7 +301,7 @@ func (s *Server) readAll(c *call, b *[]byte, r io.Reader) error {
 	}
 }
 
-func (c *call) checkMediaType() error {
+func (c *call) checkMediaType(others []string) error {
 	if enc := c.Header.Get("Content-Encoding"); enc != "" && enc != "identity" {
 		return datastorage.Errorf(datastorage.CodeUnsupportedMedia, "the body must not be compressed")
 	}
@@ -308,10 +309,11 @@ func (c *call) checkMediaType() error {
 	case "application/json", "":
 		return nil
 	default:
-		if media, _, err := mime.ParseMediaType(t); err == nil && media == "application/json" {
+		if media, _, err := mime.ParseMediaType(t); err == nil && (media == "application/json" || slices.Contains(others, media)) {
 			return nil
 		}
-		return datastorage.Errorf(datastorage.CodeUnsupportedMedia, "the body must be application/json")
+		allowed := append([]string{"application/json"}, others...)
+		return datastorage.Errorf(datastorage.CodeUnsupportedMedia, "the body must be %s", strings.Join(allowed, " or "))
 	}
 }
 

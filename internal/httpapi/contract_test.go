@@ -13,6 +13,7 @@ import (
 	"github.com/datastorage-io/datastorage"
 	"github.com/datastorage-io/datastorage/internal/auth"
 	"github.com/datastorage-io/datastorage/internal/contracttest"
+	"github.com/datastorage-io/datastorage/internal/demo"
 	"github.com/datastorage-io/datastorage/internal/ingest"
 )
 
@@ -43,9 +44,13 @@ func TestServer_Routes(t *testing.T) {
 // TestServer_EveryDocumentedAnswer provokes each answer that the OpenAPI document names.
 func TestServer_EveryDocumentedAnswer(t *testing.T) {
 	recorder := contracttest.New(t)
-	posts := map[string]any{eventsPath: event(), batchPath: []object{event()}, notificationsPath: notification()}
+	posts := map[string]any{
+		eventsPath: event(), batchPath: []object{event()}, notificationsPath: notification(),
+		workflowsPath: workflow(), searchPath: object{"filters": labels()}, importPath: object{"documents": string(demo.Catalogue())},
+	}
 	gets := []string{
 		queuesPath, lettersPath, lettersPath + "/L01", eventsPath, eventsPath + "/" + uuid.NewString(), eventsPath + "/" + uuid.NewString() + "/body", correlationsPath + "rr-1", notificationsPath,
+		workflowsPath + "/" + uuid.NewString(), versionsPath,
 		"/health", "/health/ready", "/health/live", "/metrics", "/openapi.yaml",
 	}
 	everything := func(s *server) {
@@ -55,15 +60,18 @@ func TestServer_EveryDocumentedAnswer(t *testing.T) {
 		for _, path := range gets {
 			s.send(http.MethodGet, path, nil)
 		}
+		patch := workflowsPath + "/" + uuid.NewString()
+		s.send(http.MethodPatch, patch, object{"status": "active"})
+		s.send(http.MethodPatch, patch+"/disable", nil)
 		s.send(http.MethodPost, lettersPath+"/L01/replay", nil)
 		s.send(http.MethodDelete, lettersPath+"/L02", object{"reason": "tidy"})
 	}
 	letters := func() func(*configuration) { return withLetters(newQuarantine(t, 2)) }
 	broken := newQuarantine(t, 2)
 	broken.broken = map[string]error{"Stats": errBroken, "Letter": errBroken}
-	everything(newRecordedServer(t, recorder, withBrokenStore, withLetters(broken)))
+	everything(newRecordedServer(t, recorder, withBrokenStore, withAwayCatalogue, withLetters(broken)))
 	everything(newRecordedServer(t, recorder, func(c *configuration) {
-		c.Reader, c.Writer, c.DeadLetters, c.Access.Local = nil, nil, (*quarantine)(nil), true
+		c.Reader, c.Writer, c.Catalogue, c.DeadLetters, c.Access.Local = nil, nil, nil, (*quarantine)(nil), true
 	}))
 	everything(newRecordedServer(t, recorder, letters(), func(c *configuration) { c.Writer = queuedWriter{} }))
 	everything(newRecordedServer(t, recorder, letters(), withTokens(t, &holders{})))
@@ -82,6 +90,17 @@ func TestServer_EveryDocumentedAnswer(t *testing.T) {
 	s.send(http.MethodPost, eventsPath, event("event_id", id, "version", "2"))
 	s.send(http.MethodPost, batchPath, []object{event("event_id", id, "version", "2")})
 	s.send(http.MethodPost, notificationsPath, notification())
+	s.send(http.MethodPost, workflowsPath, workflow())
+	w := workflowsPath + "/" + s.publish("workflow_name", "state")
+	s.get(w)
+	s.send(http.MethodGet, w+"?severity=fatal", nil)
+	for _, path := range []string{w, w + "/disable"} {
+		s.send(http.MethodPatch, path, object{})
+		s.send(http.MethodPatch, path, object{"status": 1, "reason": 1})
+		s.send(http.MethodPatch, path, bytes.Repeat([]byte{' '}, 65<<10))
+		s.send(http.MethodPatch, path, stalled{t.Context()}, impatient, "yes")
+		s.as("text/plain", http.MethodPatch, path, "{}")
+	}
 	for path := range posts {
 		s.send(http.MethodPost, path, "{")
 		s.send(http.MethodPost, path, bytes.Repeat([]byte{' '}, 17<<20))
@@ -103,8 +122,8 @@ func TestServer_EveryDocumentedAnswer(t *testing.T) {
 	for _, path := range []string{eventsPath, notificationsPath, lettersPath} {
 		s.send(http.MethodGet, path+"?limit=0", nil)
 	}
-	// Nothing can fail in these.
-	never := []string{"GET /health/live 500", "GET /metrics 500", "GET /openapi.yaml 500"}
+	// Nothing can fail in these, and a search is only refused when the server is full.
+	never := []string{"GET /health/live 500", "GET /metrics 500", "GET /openapi.yaml 500", "POST /api/v1/workflows/search 503"}
 	for _, name := range recorder.Unseen() {
 		if !slices.Contains(never, name) {
 			t.Errorf("the documented answer %s was not seen", name)

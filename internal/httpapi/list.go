@@ -47,12 +47,15 @@ func (p *params) text(name string) string {
 		return ""
 	case len(v) > 1:
 		p.fault(name, "must be given once")
-	case !utf8.ValidString(v[0]) || strings.ContainsRune(v[0], 0):
+	case !isText(v[0]):
 		p.fault(name, "must be valid UTF-8 without U+0000")
 		return ""
 	}
 	return v[0]
 }
+
+// isText reports whether a parameter can stand in a record.
+func isText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
 func (p *params) integer(name string, fallback, lo, hi int64) int64 {
 	s := p.text(name)

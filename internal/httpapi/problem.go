@@ -63,6 +63,9 @@ func writeProblem(w http.ResponseWriter, r *http.Request, requestID string, e *d
 		Retry: e.Code == datastorage.CodeUnavailable,
 	}
 	if e.Conflict != nil {
+		if e.Conflict.Resource == "workflow" {
+			p.Title = "Workflow Already Exists"
+		}
 		p.Resource, p.Field, p.Value = e.Conflict.Resource, e.Conflict.Field, e.Conflict.Value
 	}
 	body, err := json.Marshal(p, jsontext.AllowInvalidUTF8(true), json.Deterministic(true))

@@ -47,6 +47,8 @@ type Config struct {
 	Burst int
 	// Diverged says why the store does not continue the acknowledged log, nil when it does.
 	Diverged func() error
+	// Catalogue is the workflow catalogue.
+	Catalogue Catalogue
 	// Fallback is the dead-letter queue that takes writes during an outage; nil when there is none.
 	Fallback Fallback
 	// DeadLetters is the queue as an administrator uses it; nil when there is none.
@@ -79,6 +81,7 @@ type Server struct {
 	budget   budget
 	draining atomic.Bool
 	acts     sync.Mutex // held while a dead letter is changed
+	past     past
 
 	nowhere http.Handler // answers what no route is for
 }
@@ -125,6 +128,13 @@ func (s *Server) routes() []Route {
 		{"GET /api/v1/audit/correlations/{id}", auth.RoleRead, s.getCorrelation},
 		{"POST /api/v1/audit/notifications", auth.RoleWrite, s.postNotification},
 		{"GET /api/v1/audit/notifications", auth.RoleRead, s.listNotifications},
+		{"POST /api/v1/workflows", auth.RoleWrite, s.postWorkflow},
+		{"GET /api/v1/workflows/{id}", auth.RoleRead, s.getWorkflow},
+		{"PATCH /api/v1/workflows/{id}", auth.RoleWrite, s.patchWorkflow},
+		{"PATCH /api/v1/workflows/{id}/disable", auth.RoleWrite, s.disableWorkflow},
+		{"GET /api/v1/workflows/by-name/{name}/versions", auth.RoleRead, s.listVersions},
+		{"POST /api/v1/workflows/search", auth.RoleRead, s.searchWorkflows},
+		{"POST /api/v1/workflows/import", auth.RoleWrite, s.importCatalogue},
 		{"GET /api/v1/dead-letters", auth.RoleRead, s.listLetters},
 		{"GET /api/v1/dead-letters/{id}", auth.RoleRead, s.getLetter},
 		{"POST /api/v1/dead-letters/{id}/replay", auth.RoleAdmin, s.replayLetter},

@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/datastorage-io/datastorage"
+	"github.com/datastorage-io/datastorage/internal/catalog"
 	"github.com/datastorage-io/datastorage/internal/contracttest"
 	"github.com/datastorage-io/datastorage/internal/httpapi"
 	"github.com/datastorage-io/datastorage/internal/ingest"
@@ -100,8 +101,16 @@ func newRecordedServer(t testing.TB, recorder *contracttest.Recorder, change ...
 	if err != nil {
 		t.Fatal(err)
 	}
+	service := ingest.NewService(committer)
+	keeper, err := catalog.NewKeeper(context.Background(), store, service, catalog.Options{
+		PollInterval: time.Minute, Timeout: 20 * time.Second, Weights: catalog.DefaultWeights(), Retention: 30, Log: log,
+		Metrics: catalog.NewMetrics(s.registry),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	cfg := httpapi.Config{
-		Writer: ingest.NewService(committer), Reader: store, MaxBatch: 1000, MaxInFlight: 64 << 20, CursorKey: bytes.Repeat([]byte{7}, 32),
+		Writer: service, Reader: store, Catalogue: keeper, MaxBatch: 1000, MaxInFlight: 64 << 20, CursorKey: bytes.Repeat([]byte{7}, 32),
 		Rules: datastorage.Rules{
 			Window: true, Past: 7 * 24 * time.Hour, Future: 5 * time.Minute,
 			Categories: datastorage.Categories, RetentionDays: datastorage.DefaultRetentionDays,
@@ -130,6 +139,7 @@ func newRecordedServer(t testing.TB, recorder *contracttest.Recorder, change ...
 	}
 	t.Cleanup(func() {
 		front.Close()
+		keeper.Close()
 		committer.Close()
 		if err := store.Close(); err != nil {
 			t.Error(err)

@@ -1,0 +1,140 @@
+package httpapi
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+
+	"github.com/datastorage-io/datastorage"
+	"github.com/datastorage-io/datastorage/internal/catalog"
+)
+
+const (
+	// maxWorkflowBody is the largest body of a workflow in bytes: its content may be mostly escapes.
+	maxWorkflowBody = 1 << 20
+	// maxStateBody is the largest body of a change of state in bytes.
+	maxStateBody = 64 << 10
+)
+
+// appendItem appends a workflow as an answer has it: the record, and what is computed.
+func appendItem(b []byte, item catalog.Item) []byte {
+	b = datastorage.AppendWorkflow(b, item.Workflow)
+	b = append(b[:len(b)-1], `,"is_latest_version":`...)
+	b = strconv.AppendBool(b, item.Latest)
+	return append(b, '}')
+}
+
+// answerWorkflow answers with a workflow that was just changed.
+func (s *Server) answerWorkflow(status int, w *datastorage.Workflow) (*response, error) {
+	item, ok := s.cfg.Catalogue.Snapshot().Get(w.ID)
+	if !ok {
+		return nil, noWorkflow()
+	}
+	item.Workflow = w
+	out := buffers.get()
+	return &response{status: status, body: appendItem(*out, item), buffer: out}, nil
+}
+
+func (s *Server) postWorkflow(c *call) (*response, error) {
+	body, err := s.readBody(c, maxWorkflowBody)
+	if err != nil {
+		return nil, err
+	}
+	defer buffers.put(body)
+	w, err := datastorage.DecodeWorkflow(*body, s.cfg.Now())
+	if err != nil {
+		return nil, err
+	}
+	if w, err = s.cfg.Catalogue.Create(c.Context(), w, s.actor(c)); err != nil {
+		return nil, err
+	}
+	return s.answerWorkflow(http.StatusCreated, w)
+}
+
+func (s *Server) patchWorkflow(c *call) (*response, error) {
+	id, err := c.workflowID()
+	if err != nil {
+		return nil, err
+	}
+	body, err := s.readBody(c, maxStateBody)
+	if err != nil {
+		return nil, err
+	}
+	defer buffers.put(body)
+	p, err := datastorage.DecodeWorkflowPatch(*body)
+	if err != nil {
+		return nil, err
+	}
+	w, err := s.cfg.Catalogue.Patch(c.Context(), id, p, s.actor(c))
+	if err != nil {
+		return nil, err
+	}
+	return s.answerWorkflow(http.StatusOK, w)
+}
+
+func (s *Server) disableWorkflow(c *call) (*response, error) {
+	id, err := c.workflowID()
+	if err != nil {
+		return nil, err
+	}
+	body, err := s.readBody(c, maxStateBody)
+	if err != nil {
+		return nil, err
+	}
+	defer buffers.put(body)
+	d, err := datastorage.DecodeWorkflowDisable(*body)
+	if err != nil {
+		return nil, err
+	}
+	w, err := s.cfg.Catalogue.Disable(c.Context(), id, d, s.actor(c))
+	if err != nil {
+		return nil, err
+	}
+	return s.answerWorkflow(http.StatusOK, w)
+}
+
+// getWorkflow answers with one workflow. With labels of an incident, one that is not for it is not found, so that an agent
+// cannot run what a search would not have offered.
+func (s *Server) getWorkflow(c *call) (*response, error) {
+	id, err := c.workflowID()
+	if err != nil {
+		return nil, err
+	}
+	p, err := c.params()
+	if err != nil {
+		return nil, err
+	}
+	at, incident := p.asOf(s.cfg.Now()), p.incident(s.cfg.Now())
+	if err := p.err(); err != nil {
+		return nil, err
+	}
+	snapshot := s.at(at)
+	item, ok := snapshot.Get(id)
+	if !ok {
+		return nil, noWorkflow()
+	}
+	if err := incident.excludes(snapshot, id); err != nil {
+		return nil, err
+	}
+	out := buffers.get()
+	return &response{status: http.StatusOK, body: appendItem(*out, item), buffer: out}, nil
+}
+
+func (s *Server) listVersions(c *call) (*response, error) {
+	name := c.PathValue("name")
+	items := s.cfg.Catalogue.Snapshot().Versions(name)
+	// Versions come by their meaning; the contract asks for the newest first.
+	slices.SortStableFunc(items, func(a, b catalog.Item) int { return b.Workflow.CreatedAt.Compare(a.Workflow.CreatedAt) })
+	out := buffers.get()
+	b := appendText(*out, `{"workflow_name":`, name)
+	b = append(b, `,"versions":[`...)
+	for i, item := range items {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendItem(b, item)
+	}
+	b = append(b, `],"total":`...)
+	b = strconv.AppendInt(b, int64(len(items)), 10)
+	return &response{status: http.StatusOK, body: append(b, '}'), buffer: out}, nil
+}
