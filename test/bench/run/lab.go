@@ -62,10 +62,10 @@ func newLab(ctx context.Context, p plan, progress io.Writer) (l *lab, err error)
 	}
 	l.say("starting PostgreSQL")
 	l.postgres, err = pgtest.Launch(ctx, pgtest.Options{Durable: true, Settings: postgresSettings})
-	if err != nil {
-		return l, err
+	if err == nil {
+		err = l.age(ctx)
 	}
-	return l, l.age(ctx)
+	return l, err
 }
 
 // agedLog is how much log is written before the first measurement, in MiB: more than a checkpoint's worth.
