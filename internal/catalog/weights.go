@@ -5,10 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-
-	"github.com/go-json-experiment/json"
-
-	"github.com/datastorage-io/datastorage"
+	"strconv"
 )
 
 // Weights are what the terms of a score count, in units of 1/1000 of a point. A final score is the sum of all terms
@@ -94,8 +91,9 @@ type weight struct {
 	value int
 }
 
-func (w *Weights) fields() []weight {
-	return []weight{
+// fields returns the weights in the order of their names.
+func (w *Weights) fields() [15]weight {
+	return [...]weight{
 		{"base", w.Base},
 		{"custom_label", w.CustomLabel},
 		{"custom_label_wildcard", w.CustomLabelWildcard},
@@ -116,13 +114,18 @@ func (w *Weights) fields() []weight {
 
 // Version is the name of these values: the first 12 hex digits of the SHA-256 of their canonical JSON.
 func (w *Weights) Version() string {
-	raw, err := json.Marshal(w)
-	if err == nil {
-		raw, err = datastorage.Canonical(raw)
-	}
-	if err != nil {
-		panic("catalog: weights without a JSON form: " + err.Error()) // integers under fixed names always have one
-	}
-	sum := sha256.Sum256(raw)
+	sum := sha256.Sum256(w.appendJSON(nil))
 	return hex.EncodeToString(sum[:6])
+}
+
+// appendJSON appends the canonical JSON form: fields returns the members in order.
+func (w *Weights) appendJSON(b []byte) []byte {
+	separator := byte('{')
+	for _, f := range w.fields() {
+		b = append(b, separator)
+		separator = ','
+		b = append(append(append(b, '"'), f.name...), '"', ':')
+		b = strconv.AppendInt(b, int64(f.value), 10)
+	}
+	return append(b, '}')
 }
