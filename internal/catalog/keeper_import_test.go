@@ -2,7 +2,9 @@ package catalog_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
@@ -10,6 +12,7 @@ import (
 	"github.com/datastorage-io/datastorage"
 	"github.com/datastorage-io/datastorage/internal/catalog"
 	"github.com/datastorage-io/datastorage/internal/pgtest"
+	"github.com/datastorage-io/datastorage/internal/postgres"
 )
 
 func actionType(name, what string) *datastorage.ActionType {
@@ -117,12 +120,22 @@ func manyItems(n, size int) []catalog.ImportItem {
 	return items
 }
 
+// durable returns a database on a PostgreSQL that syncs what it commits.
+func durable(b *testing.B) string {
+	b.Helper()
+	url, err := pgtest.Start(b, pgtest.Options{Durable: true}).Clone(b.Context(), postgres.Migrate)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return url
+}
+
 // BenchmarkImport imports 10 000 workflows of 4 KB: at most 10 s, aim 2 s.
 func BenchmarkImport(b *testing.B) {
 	items := manyItems(10_000, 4096)
 	for name, open := range map[string]func() store{
 		"sqlite":   func() store { return openSQLite(b, b.TempDir()) },
-		"postgres": func() store { return openPostgres(b, pgtest.New(b)) },
+		"postgres": func() store { return openPostgres(b, durable(b)) },
 	} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
@@ -133,6 +146,41 @@ func BenchmarkImport(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
+		})
+	}
+}
+
+// BenchmarkFollow measures how long a change takes, from its acknowledgement by one server, until another finds it, at
+// the default poll interval: at most 1 s, aim 100 ms.
+func BenchmarkFollow(b *testing.B) {
+	opts := func() catalog.Options {
+		o := options()
+		o.PollInterval = 75 * time.Millisecond
+		return o
+	}
+	for name, open := range map[string]func() (a, other store){
+		"sqlite": func() (a, other store) {
+			dir := b.TempDir()
+			return openSQLite(b, dir), openSQLite(b, dir)
+		},
+		"postgres": func() (a, other store) {
+			url := durable(b)
+			return openPostgres(b, url), openPostgres(b, url)
+		},
+	} {
+		b.Run(name, func(b *testing.B) {
+			sa, sb := open()
+			a, other := newKeeper(b, sa, newWriter(b, sa), opts()), newKeeper(b, sb, newWriter(b, sb), opts())
+			var took []time.Duration
+			for b.Loop() {
+				w := create(b, a, workflow("w", fmt.Sprintf("1.%d", len(took))))
+				acked := time.Now()
+				eventually(b, "another server sees it", func() bool { _, ok := other.Snapshot().Get(w.ID); return ok })
+				took = append(took, time.Since(acked))
+			}
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "median-ms")
+			b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
 		})
 	}
 }
