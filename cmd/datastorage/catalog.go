@@ -43,7 +43,7 @@ on it: they see a change within catalog.poll_interval.`,
 
 		SuggestionsMinimumDistance: 2,
 	}
-	cmd.AddCommand(c.importCommand(), c.searchCommand())
+	cmd.AddCommand(c.importCommand(), c.exportCommand(), c.listCommand(), c.searchCommand())
 	return cmd
 }
 
