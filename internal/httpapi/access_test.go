@@ -52,7 +52,8 @@ var routesByRole = []struct{ method, path, role string }{
 	{"GET", eventsPath, "read"}, {"HEAD", eventsPath, "read"}, {"GET", eventsPath + "/x", "read"}, {"GET", eventsPath + "/x/body", "read"},
 	{"GET", correlationsPath + "x", "read"}, {"GET", notificationsPath, "read"}, {"GET", lettersPath, "read"}, {"GET", lettersPath + "/x", "read"},
 	{"GET", queuesPath, "read"}, {"POST", lettersPath + "/x/replay", "admin"}, {"DELETE", lettersPath + "/x", "admin"},
-	{"POST", workflowsPath, "write"}, {"GET", workflowsPath + "/x", "read"}, {"PATCH", workflowsPath + "/x", "write"},
+	{"POST", workflowsPath, "write"}, {"GET", workflowsPath, "read"}, {"GET", exportPath, "read"}, {"GET", actionsPath, "read"}, {"GET", actionPath, "read"},
+	{"GET", workflowsPath + "/x", "read"}, {"PATCH", workflowsPath + "/x", "write"},
 	{"PATCH", workflowsPath + "/x/disable", "write"}, {"GET", versionsPath, "read"}, {"POST", searchPath, "read"}, {"POST", importPath, "write"},
 	{"GET", "/health", ""}, {"GET", "/health/ready", ""}, {"GET", "/health/live", ""}, {"GET", "/metrics", ""}, {"GET", "/openapi.yaml", ""},
 }

@@ -50,7 +50,7 @@ func TestServer_EveryDocumentedAnswer(t *testing.T) {
 	}
 	gets := []string{
 		queuesPath, lettersPath, lettersPath + "/L01", eventsPath, eventsPath + "/" + uuid.NewString(), eventsPath + "/" + uuid.NewString() + "/body", correlationsPath + "rr-1", notificationsPath,
-		workflowsPath + "/" + uuid.NewString(), versionsPath,
+		workflowsPath + "/" + uuid.NewString(), versionsPath, workflowsPath, exportPath, actionsPath, actionPath,
 		"/health", "/health/ready", "/health/live", "/metrics", "/openapi.yaml",
 	}
 	everything := func(s *server) {
@@ -119,9 +119,12 @@ func TestServer_EveryDocumentedAnswer(t *testing.T) {
 	req := s.request(http.MethodDelete, lettersPath+"/L02", "{}")
 	req.Header.Set("Content-Type", "text/plain")
 	s.do(req)
-	for _, path := range []string{eventsPath, notificationsPath, lettersPath} {
+	for _, path := range []string{eventsPath, notificationsPath, lettersPath, workflowsPath, actionPath} {
 		s.send(http.MethodGet, path+"?limit=0", nil)
 	}
+	s.send(http.MethodGet, exportPath+"?status=gone", nil)
+	s.send(http.MethodGet, actionsPath+"?severity=low", nil)
+	s.send(http.MethodGet, actionsPath+"/Unknown/workflows", nil)
 	// Nothing can fail in these, and a search is only refused when the server is full.
 	never := []string{"GET /health/live 500", "GET /metrics 500", "GET /openapi.yaml 500", "POST /api/v1/workflows/search 503"}
 	for _, name := range recorder.Unseen() {

@@ -20,6 +20,9 @@ const (
 	versionsPath  = workflowsPath + "/by-name/restart/versions"
 	searchPath    = workflowsPath + "/search"
 	importPath    = workflowsPath + "/import"
+	exportPath    = workflowsPath + "/export"
+	actionsPath   = "/api/v1/actions"
+	actionPath    = actionsPath + "/GracefulRestart/workflows"
 )
 
 // workflow is a request to publish a workflow, in which some members are set or, with nil, removed.
