@@ -2,12 +2,14 @@ package e2e
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -40,21 +42,23 @@ func writeWorkflows(t *testing.T) (name string) {
 	return name
 }
 
+// durableStores are stores that sync what they commit, as the flags of a server.
+var durableStores = map[string]func(t *testing.T) []string{
+	"sqlite": func(t *testing.T) []string { return []string{"--data-dir", t.TempDir()} },
+	"postgres": func(t *testing.T) []string {
+		url, err := pgtest.Start(t, pgtest.Options{Durable: true}).Create(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return []string{"--database-url", url, "--data-dir", t.TempDir()}
+	},
+}
+
 // TestCatalog_Kill kills imports again and again, beside a server. Run to the end, twice at once, they leave every version
 // once, the server sees them all, and the ledger verifies.
 func TestCatalog_Kill(t *testing.T) {
 	t.Parallel()
-	stores := map[string]func(t *testing.T) []string{
-		"sqlite": func(t *testing.T) []string { return []string{"--data-dir", t.TempDir()} },
-		"postgres": func(t *testing.T) []string {
-			url, err := pgtest.Start(t, pgtest.Options{Durable: true}).Create(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			return []string{"--database-url", url, "--data-dir", t.TempDir()}
-		},
-	}
-	for name, open := range stores {
+	for name, open := range durableStores {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			store := open(t)
@@ -97,5 +101,145 @@ func TestCatalog_Kill(t *testing.T) {
 				t.Errorf("verify: exit %d\n%s%s", code, out, errs)
 			}
 		})
+	}
+}
+
+// newWorkflow is the body of a request that publishes a workflow.
+func newWorkflow(name, version string) []byte {
+	content := "steps of " + name + " " + version
+	return fmt.Appendf(nil, `{"workflow_name":%[1]q,"version":%[2]q,"name":%[1]q,"description":"restarts","content":%[3]q,"content_hash":"%[4]x",`+
+		`"labels":{"signal_type":%[1]q,"severity":"critical","component":"pod","environment":"production","priority":"P0"}}`,
+		name, version, content, sha256.Sum256([]byte(content)))
+}
+
+// publish publishes a workflow; ok is false when the server does not answer.
+func publish(t *testing.T, s *server, name, version string) (status int, ok bool) {
+	t.Helper()
+	status, body, err := do(http.MethodPost, s.url+"/api/v1/workflows", newWorkflow(name, version))
+	if err != nil {
+		return 0, false
+	}
+	if status != http.StatusCreated && status != http.StatusConflict && status != http.StatusServiceUnavailable {
+		t.Errorf("publish %s %s: %d %s", name, version, status, body)
+	}
+	return status, true
+}
+
+// found reports whether a search for the signal of a name finds it.
+func found(t *testing.T, s *server, name string) bool {
+	t.Helper()
+	status, body, err := do(http.MethodPost, s.url+"/api/v1/workflows/search", fmt.Appendf(nil,
+		`{"filters":{"signal_type":%q,"severity":"critical","component":"pod","environment":"production","priority":"P0"}}`, name))
+	if err != nil || status != http.StatusOK {
+		t.Fatalf("search: %d %s %v", status, body, err)
+	}
+	return bytes.Contains(body, fmt.Appendf(nil, `"workflow_name":%q`, name))
+}
+
+// A workflow that is published on one server is found at once there, and on another within a second.
+func TestCatalog_TwoServers(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Empty(t)
+	a := startServer(t, "--database-url", url, "--data-dir", t.TempDir())
+	b := startServer(t, "--database-url", url, "--data-dir", t.TempDir())
+	var took []time.Duration
+	for i := range 50 {
+		name := fmt.Sprintf("signal-%d", i)
+		if status, _ := publish(t, a, name, "1.0.0"); status != http.StatusCreated {
+			t.Fatalf("publish: %d", status)
+		}
+		acked := time.Now()
+		if !found(t, a, name) {
+			t.Errorf("%s is not found by the next search on the same server", name)
+		}
+		waitFor(t, func() bool { return found(t, b, name) })
+		took = append(took, time.Since(acked))
+	}
+	slices.Sort(took)
+	t.Logf("found on another server after %s in the median, %s at most", took[25], took[49])
+	if took[49] > time.Second {
+		t.Errorf("one was found on another server after %s", took[49])
+	}
+}
+
+// TestCatalog_KillServer kills a server while clients publish. What was acknowledged is there, each name has one latest
+// version, the highest, and the ledger verifies.
+func TestCatalog_KillServer(t *testing.T) {
+	t.Parallel()
+	const rounds, clients = 6, 8
+	for name, open := range durableStores {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store := open(t)
+			// acked are the versions of each client's workflow that were acknowledged; next is the one that it publishes next.
+			var acked [clients][]string
+			var next [clients]int
+			for range rounds {
+				s := startServer(t, store...)
+				stop := time.AfterFunc(100*time.Millisecond+rand.N(200*time.Millisecond), s.kill)
+				var wg sync.WaitGroup
+				for c := range clients {
+					wg.Go(func() {
+						for {
+							version := fmt.Sprintf("1.%d.0", next[c])
+							status, ok := publish(t, s, fmt.Sprintf("client-%d", c), version)
+							if !ok {
+								return
+							}
+							// A conflict is an earlier try of the same whose answer was lost.
+							if status == http.StatusCreated || status == http.StatusConflict {
+								acked[c] = append(acked[c], version)
+								next[c]++
+							}
+						}
+					})
+				}
+				wg.Wait()
+				stop.Stop()
+				<-s.done
+			}
+			s := startServer(t, store...)
+			total := 0
+			for c := range clients {
+				total += len(acked[c])
+				checkVersions(t, s, fmt.Sprintf("client-%d", c), acked[c])
+			}
+			t.Logf("%d versions acknowledged", total)
+			if out, errs, code := cli(t, append([]string{"verify"}, store...)...); code != 0 {
+				t.Errorf("verify: exit %d\n%s%s", code, out, errs)
+			}
+		})
+	}
+}
+
+// checkVersions checks that the acknowledged versions of a name are there, that at most one more is, whose answer was
+// lost, and that the highest is the only latest one.
+func checkVersions(t *testing.T, s *server, name string, acked []string) {
+	t.Helper()
+	var list struct {
+		Versions []struct {
+			Version string `json:"version"`
+			Latest  bool   `json:"is_latest_version"`
+		} `json:"versions"`
+	}
+	get(t, s.url+"/api/v1/workflows/by-name/"+name+"/versions", &list)
+	stored, latest := map[string]bool{}, []string{}
+	for _, v := range list.Versions {
+		stored[v.Version] = true
+		if v.Latest {
+			latest = append(latest, v.Version)
+		}
+	}
+	for _, v := range acked {
+		if !stored[v] {
+			t.Errorf("%s %s was acknowledged and is not there", name, v)
+		}
+	}
+	if extra := len(list.Versions) - len(acked); extra < 0 || extra > 1 || len(stored) != len(list.Versions) {
+		t.Errorf("%s has %d versions, %d were acknowledged", name, len(list.Versions), len(acked))
+	}
+	highest := fmt.Sprintf("1.%d.0", len(list.Versions)-1)
+	if !slices.Equal(latest, []string{highest}) {
+		t.Errorf("the latest of %d versions of %s are %v, want %s alone", len(list.Versions), name, latest, highest)
 	}
 }
