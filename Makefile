@@ -1,5 +1,5 @@
-# `make` lists the targets. What a machine needs: Go, and the binaries of PostgreSQL (15 or newer) and Redis (6.2 or newer) for `make test`; a C compiler for
-# `make race` alone. The pinned tools of tools/go.mod are built on first use.
+# `make` lists the targets. What a machine needs: Go, and PostgreSQL's binaries (15 or newer) for `make test`, of which Redis
+# (6.2 or newer) runs some more; a C compiler for `make race` alone. The pinned tools of tools/go.mod are built on first use.
 
 TOOL     := go tool -modfile=tools/go.mod
 FUZZTIME ?= 10s
@@ -9,7 +9,7 @@ VCS      := $(shell git rev-parse --verify -q HEAD >/dev/null 2>&1 && echo true 
 export CGO_ENABLED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-unit test-integration test-e2e race lint lint-fix tidy fuzz bench chaos chaos-short watch clean
+.PHONY: help build test test-unit test-integration test-redis test-e2e race lint lint-fix tidy fuzz bench chaos chaos-short watch clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' Makefile
@@ -23,14 +23,17 @@ test: ## run all tests, count them by tier, and check that nothing they started 
 test-unit: ## run the tests that need neither PostgreSQL, nor Redis, nor the binary
 	go run ./test/tiers unit
 
-test-integration: ## run the tests that start a PostgreSQL or a Redis of their own
+test-redis: ## run the tests that start a Redis of their own
+	go run ./test/tiers redis
+
+test-integration: ## run the tests that start a PostgreSQL of their own
 	go run ./test/tiers integration
 
 test-e2e: ## run the tests that build and drive the binary
 	go run ./test/tiers e2e
 
-race: ## run the unit and integration tests under the race detector (needs a C compiler)
-	go run ./test/tiers -race unit integration
+race: ## run all tests but e2e under the race detector (needs a C compiler)
+	go run ./test/tiers -race unit integration redis
 
 lint: ## gofmt, go vet, golangci-lint
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { printf 'not gofmt-ed:\n%s\n' "$$unformatted"; exit 1; }

@@ -24,9 +24,9 @@ func redisConfig(t *testing.T, url string) string {
 	return name
 }
 
-// TestServe_SharedQueue: what a server acknowledged while it was cut off from the database is stored by another one, in
+// TestRedis_SharedQueue: what a server acknowledged while it was cut off from the database is stored by another one, in
 // order, even when it is killed; and when the queue is gone too, each says so.
-func TestServe_SharedQueue(t *testing.T) {
+func TestRedis_SharedQueue(t *testing.T) {
 	t.Parallel()
 	database := pgtest.Empty(t)
 	through, proxy := behindProxy(t, database)

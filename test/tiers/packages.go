@@ -13,7 +13,7 @@ import (
 )
 
 // tierNames lists the tiers in the order in which they run: what is fast and near the fault comes first.
-var tierNames = []string{"unit", "integration", "e2e"}
+var tierNames = []string{"unit", "integration", "redis", "e2e"}
 
 // testBinary is what "go list -test" says of one package's tests: the import path ends in ".test", and Deps holds all that is
 // linked in.
@@ -46,15 +46,32 @@ func listTiers(ctx context.Context, patterns []string) (map[string][]string, err
 	}
 }
 
-func (b testBinary) tier() string {
+func (b testBinary) tier() (tier string) {
 	if strings.Contains(b.ImportPath, "/test/e2e") || strings.Contains(b.ImportPath, "/test/chaos") {
 		return "e2e"
 	}
+	tier = "unit"
 	for _, dep := range b.Deps {
 		dep, _, _ = strings.Cut(dep, " ") // "path [tested package]" names a variant built for a test
-		if strings.HasSuffix(dep, "/internal/pgtest") || strings.HasSuffix(dep, "/internal/redistest") {
-			return "integration"
+		switch {
+		case strings.HasSuffix(dep, "/internal/redistest"):
+			return "redis"
+		case strings.HasSuffix(dep, "/internal/pgtest"):
+			tier = "integration"
 		}
 	}
-	return "unit"
+	return tier
+}
+
+// redisTests matches the tests of the tier e2e that need a Redis server.
+const redisTests = "^TestRedis_"
+
+// redisMissing says what to do when tests that need a Redis server cannot run; "" when there is one.
+func redisMissing(lookPath func(string) (string, error)) string {
+	for _, program := range []string{"redis-server", "valkey-server"} {
+		if _, err := lookPath(program); err == nil {
+			return ""
+		}
+	}
+	return "there is neither redis-server nor valkey-server on this machine; on Debian and Ubuntu: apt-get install redis-server"
 }

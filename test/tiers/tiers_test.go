@@ -115,7 +115,7 @@ func TestTestBinary_Tier(t *testing.T) {
 		{testBinary{ImportPath: "m/internal/sqlite.test", Deps: []string{"m/internal/storetest"}}, "unit"},
 		{testBinary{ImportPath: "m/internal/postgres.test", Deps: []string{"m/internal/pgtest"}}, "integration"},
 		{testBinary{ImportPath: "m/internal/pgtest.test", Deps: []string{"m/internal/pgtest [m/internal/pgtest.test]"}}, "integration"},
-		{testBinary{ImportPath: "m/internal/deadletter/redisqueue.test", Deps: []string{"m/internal/redistest"}}, "integration"},
+		{testBinary{ImportPath: "m/internal/deadletter/redisqueue.test", Deps: []string{"m/internal/redistest", "m/internal/pgtest"}}, "redis"},
 		{testBinary{ImportPath: "m/test/e2e.test", Deps: []string{"m/internal/pgtest"}}, "e2e"},
 	}
 	for _, tt := range tests {
@@ -195,4 +195,24 @@ func TestSandbox_Close(t *testing.T) {
 			stop()
 		}
 	})
+}
+
+func TestRedisMissing(t *testing.T) {
+	t.Parallel()
+	only := func(have string) func(string) (string, error) {
+		return func(program string) (string, error) {
+			if program == have {
+				return "/usr/bin/" + program, nil
+			}
+			return "", exec.ErrNotFound
+		}
+	}
+	for _, program := range []string{"redis-server", "valkey-server"} {
+		if got := redisMissing(only(program)); got != "" {
+			t.Errorf("with %s: %q", program, got)
+		}
+	}
+	if got := redisMissing(only("postgres")); !strings.Contains(got, "apt-get install redis-server") {
+		t.Errorf("without a server: %q", got)
+	}
 }
