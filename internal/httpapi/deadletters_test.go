@@ -31,6 +31,7 @@ type quarantine struct {
 	replayed []string
 	held     map[uuid.UUID]bool
 	broken   map[string]error // by method
+	late     error            // what a change that was made says
 }
 
 func (q *quarantine) fault(method string) error { return q.broken[method] }
@@ -96,7 +97,7 @@ func (q *quarantine) take(ctx context.Context, method, id string) error {
 		return deadletter.ErrNotFound
 	}
 	q.letters = slices.Delete(q.letters, n, n+1)
-	return nil
+	return q.late
 }
 
 // newQuarantine returns n letters with the ids L01, L02 and so on.
@@ -329,6 +330,27 @@ func TestServer_DeadLetters_Faults(t *testing.T) {
 	none := newServer(t, func(c *configuration) { c.Access.Local = true })
 	for path, method := range map[string]string{lettersPath: "GET", lettersPath + "/x": "GET", lettersPath + "/x/replay": "POST", lettersPath + "/y": "DELETE"} {
 		none.problem(none.send(method, path, nil), http.StatusNotFound, "not-found", "dead_letters.backend is none")
+	}
+}
+
+// TestServer_DeadLetters_DoneAfterAll: a change that is made although the queue says that it failed is recorded once, and
+// the request repeated finds nothing left to do.
+func TestServer_DeadLetters_DoneAfterAll(t *testing.T) {
+	for _, c := range []struct {
+		method, path string
+		body         any
+	}{
+		{http.MethodPost, lettersPath + "/L01/replay", nil}, {http.MethodDelete, lettersPath + "/L01", object{"reason": "x"}},
+	} {
+		q := newQuarantine(t, 1)
+		s := newServer(t, withLetters(q))
+		q.late = errors.New("the disk failed behind the change")
+		s.problem(s.send(c.method, c.path, c.body), http.StatusServiceUnavailable, "service-unavailable")
+		q.late = nil
+		s.problem(s.send(c.method, c.path, c.body), http.StatusNotFound, "not-found")
+		if acts := s.acts(); len(acts) != 1 || len(q.letters) != 0 {
+			t.Errorf("%s %s: recorded as %v, %d letters are left", c.method, c.path, acts, len(q.letters))
+		}
 	}
 }
 

@@ -31,6 +31,8 @@ type Fallback struct {
 	mu sync.Mutex
 	// left is closed, and replaced, when messages leave the queue.
 	left chan struct{}
+	// leftAt is when that was last.
+	leftAt time.Time
 	// began and ended count the Puts.
 	began, ended int64
 	// waiting counts the messages of each correlation_id that wait in the queue, or are being put.
@@ -111,11 +113,17 @@ func (f *Fallback) mustQueue(ctx context.Context, b *batch) (string, error) {
 // queue. Without it, clients that go on would keep the end of the queue in motion for ever.
 const turnWait = 250 * time.Millisecond
 
+// stuckAfter is how long nothing may leave the queue before writes no longer wait for their turn: the store is silent, and
+// nobody has found out yet. It is longer than one round of the redriver takes.
+const stuckAfter = time.Second
+
 // view is what a write sees of the queue.
 type view struct {
 	empty   bool // nothing waits, as far as is known
 	behind  bool // something of its correlation_ids waits
 	unknown bool // the queue could not be asked
+	// stuck says that nothing has left the queue for a while, so that waiting is of no use.
+	stuck bool
 	// left is closed when messages leave the queue; nil for a queue that is asked again instead.
 	left <-chan struct{}
 }
@@ -124,7 +132,7 @@ type view struct {
 // last.
 func (f *Fallback) awaitTurn(ctx context.Context, b *batch) view {
 	v := f.look(ctx, b)
-	if !v.behind {
+	if !v.behind || v.stuck {
 		return v
 	}
 	timeout := time.NewTimer(turnWait)
@@ -156,7 +164,7 @@ func (f *Fallback) look(ctx context.Context, b *batch) view {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return view{empty: f.total == 0, behind: f.behind(b), left: f.left}
+	return view{empty: f.total == 0, behind: f.behind(b), stuck: f.now().Sub(f.leftAt) > stuckAfter, left: f.left}
 }
 
 // behind reports whether something of the batch's correlation_ids waits. The caller holds mu.
@@ -233,8 +241,7 @@ func (f *Fallback) count(messages []*deadletter.Message, n int) {
 		f.add(m.CorrelationID, n)
 	}
 	if n < 0 {
-		close(f.left)
-		f.left = make(chan struct{})
+		f.tellLeft()
 	}
 }
 
@@ -302,8 +309,13 @@ func (f *Fallback) forgetCounts(puts int64) {
 	}
 	f.total = 0
 	clear(f.waiting)
+	f.tellLeft()
+}
+
+// tellLeft tells those who wait for their turn that messages have left the queue. The caller holds mu.
+func (f *Fallback) tellLeft() {
 	close(f.left)
-	f.left = make(chan struct{})
+	f.left, f.leftAt = make(chan struct{}), f.now()
 }
 
 // DeadLetters is the queue as an administrator uses it: a letter that is replayed counts as waiting again.

@@ -65,6 +65,14 @@ func (q *faultQueue) Remove(ctx context.Context, ids []string) error {
 	return q.around(func() error { return q.Queue.Remove(ctx, ids) })
 }
 
+func (q *faultQueue) Quarantine(ctx context.Context, id, reason string) error {
+	return q.around(func() error { return q.Queue.Quarantine(ctx, id, reason) })
+}
+
+func (q *faultQueue) Replay(ctx context.Context, id string) error {
+	return q.around(func() error { return q.Queue.Replay(ctx, id) })
+}
+
 func openQueue(t *testing.T, dir string) *disk.Queue {
 	t.Helper()
 	q, err := disk.Open(t.Context(), dir, disk.Options{MaxBytes: 256 << 20})
@@ -299,8 +307,13 @@ func TestFallback_NoOvertaking(t *testing.T) {
 	s := startSystem(t, store, &faultQueue{Queue: held})
 	behind := event(t, "")
 	behind.CorrelationID = "waits"
+	// Nothing leaves the queue, so it does not wait for its turn.
+	began := time.Now()
 	if got, err := writeOne(s.Service, behind); err != nil || !got.Queued {
 		t.Errorf("behind a waiting event: %+v, %v", got, err)
+	}
+	if took := time.Since(began); took > 200*time.Millisecond {
+		t.Errorf("it waited %s behind events that nobody stores", took)
 	}
 	if got, err := writeOne(s.Service, event(t, "")); err != nil || got.Queued {
 		t.Errorf("another correlation: %+v, %v", got, err)

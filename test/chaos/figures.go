@@ -24,6 +24,7 @@ var figures = []figure{
 	{"burst", "25 000 events offered in one second by 100 clients", measureBurst},
 	{"drain", "100 000 events queued during an outage are stored while new writes go on", measureDrain},
 	{"outage-rate", "202 a second during an outage, beside 201 a second of the embedded store", measureOutageRate},
+	{"pushback", "writes while the memory for requests is taken: how fast they are refused, and how flat memory stays", measurePushback},
 	{"first-202", "how long the first 202 takes when the connection has died, and later ones", measureFirst202},
 }
 

@@ -208,14 +208,17 @@ func (s *server) depth(ctx context.Context) (int64, bool) {
 }
 
 // peakMemory returns the most memory that the process had, in bytes; 0 when the system does not say.
-func (s *server) peakMemory() int64 {
+func (s *server) peakMemory() int64 { return s.memory("VmHWM:") }
+
+// memory returns a field of the process's status, in bytes; 0 when the system does not say.
+func (s *server) memory(field string) int64 {
 	file, err := os.Open(fmt.Sprintf("/proc/%d/status", s.process.Pid))
 	if err != nil {
 		return 0
 	}
 	defer file.Close()
 	for lines := bufio.NewScanner(file); lines.Scan(); {
-		if fields := strings.Fields(lines.Text()); len(fields) == 3 && fields[0] == "VmHWM:" {
+		if fields := strings.Fields(lines.Text()); len(fields) == 3 && fields[0] == field {
 			kib, _ := strconv.ParseInt(fields[1], 10, 64)
 			return kib << 10
 		}
