@@ -13,6 +13,7 @@ import (
 
 	"github.com/datastorage-io/datastorage"
 	"github.com/datastorage-io/datastorage/internal/catalog"
+	"github.com/datastorage-io/datastorage/internal/catalog/catalogtest"
 )
 
 // TestSnapshot_Search_reference compares searches with a second implementation, written from the text of the contract
@@ -42,6 +43,31 @@ func TestSnapshot_Search_reference(t *testing.T) {
 	}
 	if found < rounds/4 || empty < rounds/4 {
 		t.Errorf("%d searches found something and %d nothing: too few of one kind to tell", found, empty)
+	}
+}
+
+// TestSnapshot_Search_referenceLarge does the same with many workflows and many sets of values.
+func TestSnapshot_Search_referenceLarge(t *testing.T) {
+	t.Parallel()
+	workflows := catalogtest.Workflows(4, 600)
+	subjects, kinds := []string{"a", "b", "c", "d", "*"}, []string{"k1", "k2", "k3", "k4", "k5", "k6", "k7"}
+	r := rand.New(rand.NewPCG(8, 8))
+	for _, w := range workflows {
+		w.Labels.SignalType, w.Labels.Component = some(r, subjects...), some(r, kinds...)
+	}
+	s := snapshotOf(t, workflows)
+	found := 0
+	for range 60 {
+		q := catalogtest.Search(r)
+		q.SignalType, q.Component, q.TopK = pick(r, subjects...), pick(r, kinds...), 1+r.IntN(20)
+		want, total := referenceSearch(workflows, q)
+		if diff := compareResults(s.Search(q), want, total); diff != "" {
+			t.Fatalf("search %+v: %s", *q, diff)
+		}
+		found += total
+	}
+	if found < 100 {
+		t.Errorf("all searches together found %d workflows", found)
 	}
 }
 
@@ -135,11 +161,11 @@ func refLatest(workflows []*datastorage.Workflow, w *datastorage.Workflow) bool 
 	return true
 }
 
-// refVersion orders the versions that randomCatalogue makes: an optional v and two numbers below 100.
+// refVersion orders the versions that tests make: an optional v and two numbers below 100.
 func refVersion(v string) int {
-	major, minor, _ := strings.Cut(strings.TrimPrefix(v, "v"), ".")
-	a, _ := strconv.Atoi(major)
-	b, _ := strconv.Atoi(minor)
+	parts := strings.Split(strings.TrimPrefix(v, "v"), ".")
+	a, _ := strconv.Atoi(parts[0])
+	b, _ := strconv.Atoi(parts[1])
 	return a*100 + b
 }
 
