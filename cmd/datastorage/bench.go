@@ -41,9 +41,11 @@ the next. Scenarios:
   correlation  read the events of a correlation, chosen at random from the whole store
   list         read --limit events of one type since --since
   page         walk to page --page by cursor once, then read page 1 and that page in turn
+  search       search the catalogue for workflows that are there, by labels of every kind
 
-Those that store write real events, which stay. Those that read need events. The CPU time
-of PostgreSQL is measured with --database-url when it runs on this machine.
+Those that store write real events, which stay. Those that read need events, and search
+needs workflows. The CPU time of PostgreSQL is measured with --database-url when it runs on
+this machine.
 
 The exit code is 1 when the share of failed requests is above --max-errors.`,
 		Example: `  datastorage bench

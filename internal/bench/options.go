@@ -26,10 +26,11 @@ const (
 	Correlation Scenario = "correlation" // GET the events of one correlation
 	List        Scenario = "list"        // GET a page of one event type in a time range
 	Page        Scenario = "page"        // GET page 1 and, by cursor, page Options.Page, in turn
+	Search      Scenario = "search"      // POST a search for workflows
 )
 
 // Scenarios lists all scenarios.
-var Scenarios = []Scenario{Single, Batch, Correlation, List, Page}
+var Scenarios = []Scenario{Single, Batch, Correlation, List, Page, Search}
 
 // writes reports whether the scenario stores events.
 func (s Scenario) writes() bool { return s == Single || s == Batch }
@@ -129,7 +130,7 @@ func (o Options) Validate() error {
 
 // method and status of what the scenario sends and expects.
 func (o Options) method() string {
-	if o.Scenario.writes() {
+	if o.Scenario.writes() || o.Scenario == Search {
 		return http.MethodPost
 	}
 	return http.MethodGet

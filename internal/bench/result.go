@@ -14,7 +14,7 @@ type Result struct {
 	WithIDs        bool    `json:"with_ids,omitempty"`
 	Seconds        float64 `json:"seconds"` // measured, without the warm-up
 
-	// Requests and Events count good answers and the events written or read with them.
+	// Requests and Events count good answers and the events written or read with them; of a search, the workflows found.
 	Requests          uint64  `json:"requests"`
 	Events            uint64  `json:"events"`
 	RequestsPerSecond float64 `json:"requests_per_second"`

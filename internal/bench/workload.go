@@ -19,11 +19,11 @@ type Workload struct {
 	options  Options
 	endpoint endpoint
 	events   *Events // what the scenarios that write send
-	queries  []query // what the others do
+	queries  []query // what the others send
 	series   []string
 }
 
-// query is one prepared GET request.
+// query is one prepared request of a scenario that reads.
 type query struct {
 	request       []byte
 	series        int
@@ -33,7 +33,7 @@ type query struct {
 
 // Prepare checks the options, looks at the server where the scenario reads
 // what is stored, and builds the requests. The page scenario walks to its page
-// here, once. It needs stored events for the scenarios that read.
+// here, once. It needs stored events, or workflows, for the scenarios that read.
 func Prepare(ctx context.Context, options Options) (*Workload, error) {
 	if err := options.Validate(); err != nil {
 		return nil, err
@@ -60,6 +60,8 @@ func Prepare(ctx context.Context, options Options) (*Workload, error) {
 		err = w.prepareCorrelations(ctx, b)
 	case List:
 		err = w.prepareLists(ctx, b)
+	case Search:
+		err = w.prepareSearches(ctx, b)
 	default:
 		err = w.preparePages(ctx, b)
 	}
@@ -109,7 +111,7 @@ type source interface {
 	// next returns the bytes of the next request, valid until the next call,
 	// and the series that its latency belongs to.
 	next(now time.Time) (request []byte, series int)
-	// events returns how many events a good answer to the last request holds.
+	// events returns how many events, or workflows, a good answer to the last request holds.
 	events(body []byte) int
 	// check looks closely at a good answer to the last request.
 	check(body []byte) error
@@ -118,7 +120,11 @@ type source interface {
 // source returns the source of one client.
 func (w *Workload) source(client int) source {
 	if w.events == nil {
-		return &reader{queries: w.queries, rng: rand.New(rand.NewPCG(w.options.Seed, uint64(client)+1)), at: client % len(w.queries), inTurn: w.options.Scenario == Page}
+		rng := rand.New(rand.NewPCG(w.options.Seed, uint64(client)+1))
+		if w.options.Scenario == Search {
+			return newSearcher(w.queries, rng)
+		}
+		return &reader{queries: w.queries, rng: rng, at: client % len(w.queries), inTurn: w.options.Scenario == Page}
 	}
 	o := w.options
 	s := &writer{generator: w.events.Generator(client), count: 1}

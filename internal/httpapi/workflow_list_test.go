@@ -99,7 +99,8 @@ func TestServer_Actions(t *testing.T) {
 		t.Errorf("for the incident there are %v", fits)
 	}
 	first := fits["actions"].([]any)[0].(object)["action_type"].(string)
-	choice := s.get(actionsPath + "/" + first + "/workflows" + incidentQuery + "&detected_labels[gitOpsTool]=flux&detected_labels[stateful]=true&detected_labels[failed_detections]=stateful&custom_labels[team]=a,b")
+	options := s.send(http.MethodGet, actionsPath+"/"+first+"/workflows"+incidentQuery+"&detected_labels[gitOpsTool]=flux&detected_labels[stateful]=true&detected_labels[failed_detections]=stateful&custom_labels[team]=a,b", nil)
+	choice := s.must(http.StatusOK, options)
 	option := choice["workflows"].([]any)[0].(object)
 	if option["final_score"] == nil || option["what"] == "" || option["when_to_use"] == nil {
 		t.Errorf("the workflows are %v", choice)
@@ -108,7 +109,8 @@ func TestServer_Actions(t *testing.T) {
 		t.Errorf("without an incident they are %v", got)
 	}
 	// An agent reads these answers: a token is about four bytes.
-	t.Logf("tokens: all actions %d, those for an incident %d", len(all.body)/4, len(few.body)/4)
+	t.Logf("tokens: all actions %d, the %v for an incident %d, the %v workflows of the first %d",
+		len(all.body)/4, fits["total"], len(few.body)/4, choice["total"], len(options.body)/4)
 	if len(all.body)/4 > 6000 {
 		t.Errorf("all actions are about %d tokens", len(all.body)/4)
 	}

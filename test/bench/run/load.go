@@ -74,7 +74,7 @@ func (l *lab) runLoad(ctx context.Context, what string, o bench.Options, workloa
 // note adds a measurement to the table of all of them. One with errors is void.
 func (l *lab) note(what string, r bench.Result) error {
 	l.loads = append(l.loads, load{l.rowed, what, r})
-	l.say("  %s, %s: %s events/s, p50 %s, p99 %s", what, r.Scenario, bench.Count(r.EventsPerSecond), bench.Micros(r.P50Micros), bench.Micros(r.P99Micros))
+	l.say("  %s, %s: %s requests/s, %s events/s, p50 %s, p99 %s", what, r.Scenario, bench.Count(r.RequestsPerSecond), bench.Count(r.EventsPerSecond), bench.Micros(r.P50Micros), bench.Micros(r.P99Micros))
 	if r.ErrorShare > maxErrors {
 		return fmt.Errorf("%s: %.2f %% of the requests failed, the first with %s", what, r.ErrorShare*100, r.Example)
 	}

@@ -48,6 +48,8 @@ type plan struct {
 	months           int // that the large store spans
 	page, pageLimit  int
 	verify           int // events that are verified
+	workflows        int // in the catalogue that is searched
+	searchClients    int
 }
 
 // fullPlan is what a figure worth writing down takes.
@@ -56,6 +58,7 @@ func fullPlan() plan {
 		rounds: 3, duration: 10 * time.Second, warmup: 2 * time.Second, snapshot: time.Minute,
 		clients: 64, queryClients: 4, queryRequests: 5000,
 		small: 10_000, large: 1_000_000, months: 6, page: 10_000, pageLimit: 50, verify: 300_000,
+		workflows: 10_000, searchClients: 16,
 	}
 }
 
@@ -65,6 +68,7 @@ func quickPlan() plan {
 		rounds: 1, duration: 2 * time.Second, warmup: 500 * time.Millisecond, snapshot: 10 * time.Second,
 		clients: 64, queryClients: 4, queryRequests: 1000,
 		small: 2000, large: 40_000, months: 6, page: 500, pageLimit: 50, verify: 20_000,
+		workflows: 1000, searchClients: 16,
 	}
 }
 

@@ -31,6 +31,7 @@ var rows = []row{
 	{"hot", "single events on one correlation_id, and spread over many", hotCorrelation},
 	{"two-servers", "two servers on one PostgreSQL, and one", twoServers},
 	{"memory", "memory of the server under the single-event load", memory},
+	{"catalog-search", "import of workflows, and searches among them", catalogSearch},
 	{"verify", "verify of an embedded store on one core", verify},
 }
 
