@@ -9,7 +9,7 @@ import (
 	"github.com/datastorage-io/datastorage/internal/catalogdoc"
 )
 
-var yamlBlock = regexp.MustCompile("(?ms)^```yaml\n(.*?)^```$")
+var yamlBlock = regexp.MustCompile("(?s)```yaml\n(.*?)```\n")
 
 // TestParse_docs holds the documents of docs/catalogue.md to what an import takes.
 func TestParse_docs(t *testing.T) {
