@@ -28,7 +28,8 @@ A document that was imported comes out as it was; a workflow that came over the 
 as a WorkflowRecord.
 
 The state of a workflow is no part of its document, so only active versions are written;
---all writes every version, and one that is disabled here is active where it is imported.`,
+--all writes every version, and a document that is disabled here is active where it is
+imported. A WorkflowRecord keeps its status.`,
 		Example: `  datastorage catalog export > catalog.yaml
   datastorage catalog export ./backup --all`,
 		Args: func(cmd *cobra.Command, args []string) error {
