@@ -43,7 +43,7 @@ on it: they see a change within catalog.poll_interval.`,
 
 		SuggestionsMinimumDistance: 2,
 	}
-	cmd.AddCommand(c.importCommand(), c.exportCommand(), c.listCommand(), c.searchCommand())
+	cmd.AddCommand(c.importCommand(), c.exportCommand(), c.listCommand(), c.searchCommand(), c.replayCommand(), c.backtestCommand())
 	return cmd
 }
 
@@ -51,28 +51,37 @@ on it: they see a change within catalog.poll_interval.`,
 func openCatalog(
 	ctx context.Context, cfg *config.Config, store catalog.Store, writer *ingest.Service, registry prometheus.Registerer, log *slog.Logger,
 ) (*catalog.Keeper, error) {
-	retention, ok := cfg.Retention.ByCategory["workflow"]
-	if !ok {
-		retention = cfg.Retention.DefaultDays
-	}
 	return catalog.NewKeeper(ctx, store, writer, catalog.Options{
 		PollInterval: cfg.Catalog.PollInterval, Timeout: cfg.Ingest.WriteTimeout, Weights: catalog.Weights(cfg.Catalog.Weights),
-		Retention: retention, Log: log, Metrics: catalog.NewMetrics(registry),
+		Retention: workflowRetention(cfg), Log: log, Metrics: catalog.NewMetrics(registry),
 	})
 }
 
 // load reads the catalogue of the configured store.
 func (c *catalogCommand) load(cmd *cobra.Command) (s *catalog.Snapshot, err error) {
+	err = c.read(cmd, func(_ context.Context, _ store, loaded *catalog.Snapshot) error {
+		s = loaded
+		return nil
+	})
+	return s, err
+}
+
+// read calls f with the configured store and its catalogue.
+func (c *catalogCommand) read(cmd *cobra.Command, f func(context.Context, store, *catalog.Snapshot) error) (err error) {
 	cfg, err := c.loadConfig(cmd)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	store, err := openToRead(cmd.Context(), &cfg.Config, c.logger(cfg.Log))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	return catalog.Load(cmd.Context(), store, catalog.Weights(cfg.Catalog.Weights))
+	s, err := catalog.Load(cmd.Context(), store, catalog.Weights(cfg.Catalog.Weights))
+	if err != nil {
+		return err
+	}
+	return f(cmd.Context(), store, s)
 }
 
 // openToRead opens the configured store for a command that only reads, which makes no database where there is none.

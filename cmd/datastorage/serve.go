@@ -117,11 +117,15 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) (err error
 		return err
 	}
 	defer keeper.Close()
+	searches := newRecorder(cfg, out.service, registry, log)
+	defer func() { err = errors.Join(err, closeRecorder(ctx, cfg, searches)) }()
 	api, err := newAPI(ctx, cfg, access, store, out, keeper, committer, registry, log)
 	if err != nil {
 		return err
 	}
-	server := newHTTPServer(cfg, api, log)
+	api.Recorder = searches
+	handler := httpapi.New(api)
+	server := newHTTPServer(cfg, handler, log)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	log.Info("serving", "address", "http://"+listener.Addr().String(), "store", store.Name(), "events", committer.Size())
@@ -135,7 +139,7 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) (err error
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
-	return stop(ctx, cfg, api, server, log)
+	return stop(ctx, cfg, handler, server, log)
 }
 
 // stop drains and stops the server. What is queued is committed afterwards, when the committer closes.
@@ -188,10 +192,10 @@ func limits(cfg *config.Config) ingest.Limits {
 // or is answered 503: a restart of the store is rarely shorter.
 const retryFor = 500 * time.Millisecond
 
-func newAPI(ctx context.Context, cfg *config.Config, access httpapi.Access, store store, out *outage, keeper *catalog.Keeper, committer *ingest.Committer, registry *prometheus.Registry, log *slog.Logger) (*httpapi.Server, error) {
+func newAPI(ctx context.Context, cfg *config.Config, access httpapi.Access, store store, out *outage, keeper *catalog.Keeper, committer *ingest.Committer, registry *prometheus.Registry, log *slog.Logger) (httpapi.Config, error) {
 	key, err := cursorKey(ctx, store)
 	if err != nil {
-		return nil, err
+		return httpapi.Config{}, err
 	}
 	api := httpapi.Config{
 		Access: access, Writer: out.service, Reader: store, Catalogue: keeper, Rules: rules(cfg), MaxBatch: cfg.Ingest.MaxBatchEvents,
@@ -203,7 +207,7 @@ func newAPI(ctx context.Context, cfg *config.Config, access httpapi.Access, stor
 	if out.fallback != nil {
 		api.Fallback, api.DeadLetters = out.fallback, out.fallback.DeadLetters()
 	}
-	return httpapi.New(api), nil
+	return api, nil
 }
 
 // cursorKey returns the key that authenticates cursors, which the first server of a store makes.

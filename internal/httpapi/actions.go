@@ -133,16 +133,21 @@ func (s *Server) listActionWorkflows(c *call) (*response, error) {
 	if _, described := snapshot.ActionType(name); !described && used.Total == 0 {
 		return nil, datastorage.Errorf(datastorage.CodeNotFound, "the catalogue has no such action type")
 	}
+	var found *catalog.Result
+	if len(i.given) > 0 {
+		i.search.ActionType, i.search.TopK = name, limit
+		if found, err = s.search(c, i.search); err != nil {
+			return nil, err
+		}
+	}
 	out := buffers.get()
 	b := appendText(*out, `{"action_type":`, name)
 	b = append(b, `,"workflows":[`...)
 	total := used.Total
-	if len(i.given) > 0 {
-		i.search.ActionType, i.search.TopK = name, limit
-		r := snapshot.Search(i.search)
-		total = r.Total
-		for n := range r.Matches {
-			b = appendOption(b, r.Matches[n].Workflow, &r.Matches[n])
+	if found != nil {
+		total = found.Total
+		for n := range found.Matches {
+			b = appendOption(b, found.Matches[n].Workflow, &found.Matches[n])
 		}
 	} else {
 		for _, item := range used.Items[:min(limit, len(used.Items))] {

@@ -26,6 +26,12 @@ type Catalogue interface {
 	Import(ctx context.Context, items []catalog.ImportItem, opts catalog.ImportOptions) ([]catalog.Imported, error)
 }
 
+// Recorder records the evidence of searches, see catalog.Recorder. CodeUnavailable says that a search was not recorded, and
+// must not be answered.
+type Recorder interface {
+	Record(ctx context.Context, e *catalog.Evidence, at time.Time, took time.Duration) error
+}
+
 // past is the last catalogue of the past that was asked for: making one takes as long as making all of it, so one is made
 // at a time, and kept.
 type past struct {

@@ -23,9 +23,20 @@ func (s *Server) searchWorkflows(c *call) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
-	result := s.at(q.AsOf).Search(q)
+	result, err := s.search(c, q)
+	if err != nil {
+		return nil, err
+	}
 	out := buffers.get()
 	return &response{status: http.StatusOK, body: appendResult(*out, result, filters), buffer: out}, nil
+}
+
+// search runs a search and has its evidence recorded: no search is answered that leaves no trace.
+func (s *Server) search(c *call, q *datastorage.WorkflowSearch) (*catalog.Result, error) {
+	began := s.cfg.Now()
+	snapshot := s.at(q.AsOf)
+	result := snapshot.Search(q)
+	return result, s.cfg.Recorder.Record(c.Context(), snapshot.Evidence(q, result), began, s.cfg.Now().Sub(began))
 }
 
 // appendResult appends the answer to a search.

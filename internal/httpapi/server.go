@@ -49,6 +49,8 @@ type Config struct {
 	Diverged func() error
 	// Catalogue is the workflow catalogue.
 	Catalogue Catalogue
+	// Recorder records the searches of the catalogue.
+	Recorder Recorder
 	// Fallback is the dead-letter queue that takes writes during an outage; nil when there is none.
 	Fallback Fallback
 	// DeadLetters is the queue as an administrator uses it; nil when there is none.

@@ -109,8 +109,14 @@ func newRecordedServer(t testing.TB, recorder *contracttest.Recorder, change ...
 	if err != nil {
 		t.Fatal(err)
 	}
+	searches := catalog.NewRecorder(func(ctx context.Context, events []datastorage.Event) error {
+		_, err := service.Write(ctx, events, true)
+		return err
+	}, catalog.RecorderOptions{
+		FlushInterval: time.Millisecond, BatchSize: 100, MaxBytes: 1 << 20, Retention: 30, Log: log, Metrics: catalog.NewRecorderMetrics(s.registry),
+	})
 	cfg := httpapi.Config{
-		Writer: service, Reader: store, Catalogue: keeper, MaxBatch: 1000, MaxInFlight: 64 << 20, CursorKey: bytes.Repeat([]byte{7}, 32),
+		Writer: service, Reader: store, Catalogue: keeper, Recorder: searches, MaxBatch: 1000, MaxInFlight: 64 << 20, CursorKey: bytes.Repeat([]byte{7}, 32),
 		Rules: datastorage.Rules{
 			Window: true, Past: 7 * 24 * time.Hour, Future: 5 * time.Minute,
 			Categories: datastorage.Categories, RetentionDays: datastorage.DefaultRetentionDays,
@@ -139,6 +145,9 @@ func newRecordedServer(t testing.TB, recorder *contracttest.Recorder, change ...
 	}
 	t.Cleanup(func() {
 		front.Close()
+		if err := searches.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
 		keeper.Close()
 		committer.Close()
 		if err := store.Close(); err != nil {
