@@ -292,19 +292,19 @@ func (f *Fallback) endReplay() {
 	f.ended++
 }
 
-// puts returns the number of Puts that have begun.
+// puts returns the number of Puts that have ended.
 func (f *Fallback) puts() int64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.began
+	return f.ended
 }
 
-// forgetCounts drops all counts: the queue was seen empty after that many Puts had begun. It does nothing when another
-// one began since, or one is under way.
+// forgetCounts drops all counts: the queue was seen empty after that many Puts had ended. It does nothing when more than
+// those have begun by now: what another one has put may not have been there to be seen.
 func (f *Fallback) forgetCounts(puts int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.began != puts || f.ended != puts || f.total == 0 {
+	if f.began != puts || f.total == 0 {
 		return
 	}
 	f.total = 0

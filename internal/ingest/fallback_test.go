@@ -342,6 +342,72 @@ func (q *heldQueue) Oldest(ctx context.Context, limit int) ([]*deadletter.Messag
 	}
 }
 
+// lateQueue lets a Put end between the moment at which the redriver sees the queue empty and that at which it says so.
+type lateQueue struct {
+	deadletter.Queue
+	began   chan struct{} // closed when the Put begins
+	looked  chan struct{} // closed when the queue was seen empty beside it
+	written chan struct{} // closed by the test: the caller of the Put has its answer
+	next    chan struct{} // closed when the redriver looks again
+	release chan struct{} // closed by the test: the redriver may go on
+
+	looks int // beside the Put; only the redriver looks
+}
+
+func (q *lateQueue) Put(ctx context.Context, messages []*deadletter.Message) error {
+	select {
+	case <-q.looked:
+	default:
+		close(q.began)
+		<-q.looked
+	}
+	return q.Queue.Put(ctx, messages)
+}
+
+func (q *lateQueue) Oldest(ctx context.Context, limit int) ([]*deadletter.Message, error) {
+	messages, err := q.Queue.Oldest(ctx, limit)
+	select {
+	case <-q.began:
+	default:
+		return messages, err
+	}
+	switch q.looks++; q.looks {
+	case 1: // the round may have begun before the Put
+	case 2:
+		close(q.looked)
+		<-q.written
+	case 3:
+		close(q.next)
+		<-q.release
+		return q.Queue.Oldest(ctx, limit)
+	}
+	return messages, err
+}
+
+// A queue that was empty when it was looked at is not empty any more when a Put was under way meanwhile: later events must
+// not overtake what it has put.
+func TestFallback_PutBesideLook(t *testing.T) {
+	t.Parallel()
+	late := &lateQueue{
+		Queue: openQueue(t, t.TempDir()), began: make(chan struct{}), looked: make(chan struct{}), written: make(chan struct{}),
+		next: make(chan struct{}), release: make(chan struct{}),
+	}
+	s := startSystem(t, &faultStore{Store: openStore(t, t.TempDir())}, &faultQueue{Queue: late})
+	s.outage()
+	if got, err := writeOne(s.Service, event(t, "")); err != nil || !got.Queued {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	s.store.set(nil, nil)
+	close(late.written)
+	<-late.next
+	if got, err := writeOne(s.Service, event(t, "")); err != nil || !got.Queued {
+		t.Errorf("behind a waiting event of its correlation_id: %+v, %v", got, err)
+	}
+	close(late.release)
+	s.drained(t)
+	checkStored(t, s.store, nil, 2)
+}
+
 // An event_id that meanwhile belongs to other content goes to the quarantine and holds nobody up; one that is stored with
 // the same content just leaves.
 func TestRedriver_Quarantine(t *testing.T) {

@@ -219,7 +219,8 @@ func (r *Redriver) redrive(ctx context.Context, messages []*deadletter.Message) 
 	for _, half := range [][]*deadletter.Message{fresh[:len(fresh)/2], fresh[len(fresh)/2:]} {
 		more, err := r.redrive(ctx, half)
 		gone = append(gone, more...)
-		if err != nil {
+		// What is left of the first half comes before the second one.
+		if err != nil || len(more) < len(half) {
 			return gone, err
 		}
 	}

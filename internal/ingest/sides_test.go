@@ -215,3 +215,43 @@ func TestSides_RedriveCommit(t *testing.T) {
 		})
 	}
 }
+
+// When what is redriven together is refused and then goes in parts, a part of which another server has stored something
+// is not overtaken by the next one.
+func TestRedriver_PartsInOrder(t *testing.T) {
+	t.Parallel()
+	queue := openQueue(t, t.TempDir())
+	var events []datastorage.Event
+	for range 4 {
+		events = append(events, withID(t, uuid.New(), ""))
+	}
+	waiting(t, queue, events...)
+	sqlite := openStore(t, t.TempDir())
+	other, _ := start(t, sqlite, quick)
+	store := &faultStore{Store: sqlite}
+	var commits atomic.Int32
+	store.set(func(*datastorage.Write) error {
+		switch commits.Add(1) {
+		case 1:
+			return errors.New("one of these cannot be stored")
+		case 2:
+			_, err := writeOne(other, events[0])
+			return err
+		}
+		return nil
+	}, nil)
+	s := startSystem(t, store, &faultQueue{Queue: queue})
+	s.drained(t)
+	checkStored(t, store, nil, 4)
+	last := int64(-1)
+	for n, e := range events {
+		stored, err := store.Event(t.Context(), e.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if stored.LogIndex < last {
+			t.Errorf("event %d stands at %d, the one before at %d", n, stored.LogIndex, last)
+		}
+		last = stored.LogIndex
+	}
+}
