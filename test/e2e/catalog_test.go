@@ -243,3 +243,55 @@ func checkVersions(t *testing.T, s *server, name string, acked []string) {
 		t.Errorf("the latest of %d versions of %s are %v, want %s alone", len(list.Versions), name, latest, highest)
 	}
 }
+
+// TestCatalog_Replay searches, also while the server is about to stop, and runs what was recorded again: it is identical
+// although the catalogue has changed since. Other weights are then tried on it.
+func TestCatalog_Replay(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, args []string) {
+		s := startServer(t, args...)
+		for _, version := range []string{"1.0.0", "1.1.0"} {
+			if status, _ := publish(t, s, "replayed", version); status != http.StatusCreated {
+				t.Fatalf("publish: %d", status)
+			}
+			if !found(t, s, "replayed") {
+				t.Fatal("it is not found")
+			}
+		}
+		s.terminate(t)
+		s = startServer(t, args...)
+		var recorded struct {
+			Data []struct {
+				EventID string `json:"event_id"`
+			}
+		}
+		get(t, s.url+"/api/v1/audit/events?event_type=workflow.catalog.search_completed", &recorded)
+		if len(recorded.Data) != 2 {
+			t.Fatalf("%d searches are recorded, want 2", len(recorded.Data))
+		}
+		for _, event := range recorded.Data {
+			out, errs, code := cli(t, append([]string{"catalog", "replay", event.EventID}, args...)...)
+			if code != 0 || !strings.HasPrefix(out, "identical: 1 of 1 results") {
+				t.Errorf("replay exits with %d: %s%s", code, out, errs)
+			}
+		}
+		weights := filepath.Join(t.TempDir(), "weights.yaml")
+		for text, want := range map[string]string{
+			"git_ops_managed: 300\n": "2 searches; another workflow first in 0, another ranking in 0",
+			"git_ops: 300\n":         "unknown field",
+			"base: -1\n":             "base",
+		} {
+			if err := os.WriteFile(weights, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			out, errs, _ := cli(t, append([]string{"catalog", "backtest", "--weights", weights}, args...)...)
+			if !strings.Contains(out+errs, want) {
+				t.Errorf("backtest with %q says %s%s, want %q", text, out, errs, want)
+			}
+		}
+		get(t, s.url+"/api/v1/audit/events?event_type=datastorage.workflow.created", &recorded)
+		if out, errs, code := cli(t, append([]string{"catalog", "replay", recorded.Data[0].EventID}, args...)...); code != 1 || !strings.Contains(errs, "not a workflow.catalog.search_completed") {
+			t.Errorf("replay of another event exits with %d: %s%s", code, out, errs)
+		}
+	})
+}
