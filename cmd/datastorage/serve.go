@@ -8,9 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"runtime/debug"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -52,7 +50,7 @@ once; nothing that was acknowledged is lost either way.`,
 			if err != nil {
 				return err
 			}
-			tuneCollector(a.environ)
+			go tuneCollector(cmd.Context(), a.environ)
 			log, flush := telemetry.NewBufferedLogger(a.stderr, cfg.Log)
 			defer flush()
 			return serve(cmd.Context(), &cfg.Config, log)
@@ -61,20 +59,6 @@ once; nothing that was acknowledged is lost either way.`,
 	addStoreFlags(cmd)
 	addServerFlags(cmd)
 	return cmd
-}
-
-// collectorPercent is the server's GOGC. Little of what it allocates lives longer than a request, so the heap that lives
-// is small, and a collection for every doubling of it costs more processor time than memory is worth.
-const collectorPercent = 400
-
-// tuneCollector sets the garbage collector unless the environment does.
-func tuneCollector(environ []string) {
-	for _, v := range environ {
-		if strings.HasPrefix(v, "GOGC=") || strings.HasPrefix(v, "GOMEMLIMIT=") {
-			return
-		}
-	}
-	debug.SetGCPercent(collectorPercent)
 }
 
 // serve runs the server until ctx is cancelled, then stops it in good order.
