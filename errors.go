@@ -18,7 +18,6 @@ const (
 	CodePermissionDenied Code = "permission-denied"
 	CodeNotFound         Code = "not-found"
 	CodeMethodNotAllowed Code = "method-not-allowed"
-	CodeRequestTimeout   Code = "request-timeout"
 	CodeConflict         Code = "conflict"
 	CodeTooLarge         Code = "payload-too-large"
 	CodeUnsupportedMedia Code = "unsupported-media-type"

@@ -26,7 +26,6 @@ var problems = map[datastorage.Code]json.Number{
 	datastorage.CodePermissionDenied: "403",
 	datastorage.CodeNotFound:         "404",
 	datastorage.CodeMethodNotAllowed: "405",
-	datastorage.CodeRequestTimeout:   "408",
 	datastorage.CodeConflict:         "409",
 	datastorage.CodeTooLarge:         "413",
 	datastorage.CodeUnsupportedMedia: "415",
@@ -119,7 +118,7 @@ func TestDocument_OperationsAreComplete(t *testing.T) {
 // TestDocument_WritesAnswer asserts which answers a write has, since clients act on each in another way.
 func TestDocument_WritesAnswer(t *testing.T) {
 	t.Parallel()
-	refusals := []string{"400", "401", "403", "408", "413", "415", "429", "500", "503"}
+	refusals := []string{"400", "401", "403", "413", "415", "429", "500", "503"}
 	answers := map[string][]string{ // beside the refusals
 		"/api/v1/workflows": {"201", "409"}, "/api/v1/workflows/search": {"200"}, "/api/v1/workflows/import": {"200"},
 	}

@@ -196,9 +196,9 @@ func TestServer_SlowClient(t *testing.T) {
 		"request line": {drip("POST /api"), 0},
 		"first letter": {drip(""), 0},
 		"header":       {drip("GET / HTTP/1.1\r\nX: "), 0},
-		"body":         {drip(postHead), http.StatusRequestTimeout},
-		"no body":      {func(conn *net.TCPConn) error { _, err := io.WriteString(conn, postHead); return err }, http.StatusRequestTimeout},
-		"chunk":        {drip(strings.Replace(postHead, "Content-Length: 400000", "Transfer-Encoding: chunked", 1) + "ffff\r\n"), http.StatusRequestTimeout},
+		"body":         {drip(postHead), http.StatusServiceUnavailable},
+		"no body":      {func(conn *net.TCPConn) error { _, err := io.WriteString(conn, postHead); return err }, http.StatusServiceUnavailable},
+		"chunk":        {drip(strings.Replace(postHead, "Content-Length: 400000", "Transfer-Encoding: chunked", 1) + "ffff\r\n"), http.StatusServiceUnavailable},
 		"idle":         {idle, http.StatusOK},
 		"large header": {drip("GET / HTTP/1.1\r\nX: " + strings.Repeat("x", 80<<10)), http.StatusRequestHeaderFieldsTooLarge},
 	} {
@@ -216,7 +216,7 @@ func TestServer_SlowClient(t *testing.T) {
 				if err = errors.Join(err, response.Body.Close()); err != nil || response.StatusCode != c.status {
 					t.Fatalf("%v, %d %s", err, response.StatusCode, body)
 				}
-				if c.status == http.StatusRequestTimeout && (response.Header.Get("Content-Type") != "application/problem+json" || !response.Close) {
+				if c.status == http.StatusServiceUnavailable && (response.Header.Get("Content-Type") != "application/problem+json" || !response.Close) {
 					t.Errorf("%v, %s", response.Header, body)
 				}
 			}
@@ -263,7 +263,7 @@ func TestServer_SlowClient_HTTP2(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
-	if response.StatusCode != http.StatusRequestTimeout || response.ProtoMajor != 2 {
+	if response.StatusCode != http.StatusServiceUnavailable || response.ProtoMajor != 2 {
 		t.Errorf("HTTP/%d, %s", response.ProtoMajor, response.Status)
 	}
 }

@@ -277,7 +277,7 @@ func (s *Server) readBody(c *call, limit int64, others ...string) (*[]byte, erro
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		// What is left of the body would be taken for the next request.
 		c.w.Header().Set("Connection", "close")
-		return nil, datastorage.Errorf(datastorage.CodeRequestTimeout, "the body did not arrive in time; nothing was stored, send it again")
+		return nil, datastorage.Errorf(datastorage.CodeUnavailable, "the body did not arrive in time; nothing was stored, send it again")
 	}
 	return nil, datastorage.Errorf(datastorage.CodeValidation, "the body ended before it was complete")
 }

@@ -29,7 +29,6 @@ var kinds = map[datastorage.Code]kind{
 	datastorage.CodePermissionDenied: {http.StatusForbidden, "Permission Denied", slog.LevelInfo},
 	datastorage.CodeNotFound:         {http.StatusNotFound, "Not Found", slog.LevelInfo},
 	datastorage.CodeMethodNotAllowed: {http.StatusMethodNotAllowed, "Method Not Allowed", slog.LevelInfo},
-	datastorage.CodeRequestTimeout:   {http.StatusRequestTimeout, "Request Timeout", slog.LevelInfo},
 	datastorage.CodeConflict:         {http.StatusConflict, "Resource Conflict", slog.LevelInfo},
 	datastorage.CodeTooLarge:         {http.StatusRequestEntityTooLarge, "Payload Too Large", slog.LevelInfo},
 	datastorage.CodeUnsupportedMedia: {http.StatusUnsupportedMediaType, "Unsupported Media Type", slog.LevelInfo},
