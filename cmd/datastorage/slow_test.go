@@ -272,14 +272,14 @@ func TestServer_SlowClient_HTTP2(t *testing.T) {
 func TestServer_ManySlowClients(t *testing.T) {
 	t.Parallel()
 	cfg := impatient()
-	cfg.HTTP.ReadHeaderTimeout, cfg.HTTP.ReadTimeout, cfg.HTTP.IdleTimeout = 3*time.Second, 3*time.Second, 3*time.Second
+	cfg.HTTP.ReadHeaderTimeout, cfg.HTTP.ReadTimeout, cfg.HTTP.IdleTimeout = 8*time.Second, 8*time.Second, 8*time.Second
 	l := listen(t, cfg)
 	var slow int64
 	for _, kind := range []struct {
 		count  int
 		behave misbehaviour
 	}{
-		{200, drip(postHead + strings.Repeat(" ", 5000))}, {200, drip("GET / HTTP/1.1\r\nX: ")}, {20, deaf}, {80, idle},
+		{200, drip("GET / HTTP/1.1\r\nX: ")}, {20, deaf}, {80, idle}, {200, drip(postHead + strings.Repeat(" ", 5000))},
 	} {
 		for range kind.count {
 			conn := l.dial(t)
