@@ -24,14 +24,18 @@ const (
 
 // newRecorder returns the recorder of searches, which writes as clients do: through the dead-letter queue, too.
 func newRecorder(cfg *config.Config, service *ingest.Service, registry prometheus.Registerer, log *slog.Logger) *catalog.Recorder {
-	write := func(ctx context.Context, events []datastorage.Event) error {
-		_, err := service.Write(ctx, events, true)
-		return err
-	}
-	return catalog.NewRecorder(write, catalog.RecorderOptions{
+	return catalog.NewRecorder(writeSearches(service), catalog.RecorderOptions{
 		FlushInterval: evidenceDelay, BatchSize: evidenceBatch, MaxBytes: evidenceBytes, Retention: workflowRetention(cfg), Log: log,
 		Metrics: catalog.NewRecorderMetrics(registry),
 	})
+}
+
+// writeSearches returns what stores the events of searches: one that is stored already is answered as it was.
+func writeSearches(service *ingest.Service) catalog.EventWriter {
+	return func(ctx context.Context, events []datastorage.Event) error {
+		_, err := service.Write(ctx, events, true)
+		return err
+	}
 }
 
 // closeRecorder writes what waits. It must come before the service's committer closes.

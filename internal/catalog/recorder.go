@@ -122,6 +122,9 @@ func (e *Evidence) event(at time.Time, took time.Duration, retention int) (datas
 		ID: id, Version: "1.0", Type: evidenceType, Time: at.UTC().Truncate(time.Microsecond), Category: eventCategory, Action: evidenceAction,
 		Outcome: "success", CorrelationID: incident, Data: data, ActorType: "service", ActorID: "datastorage",
 		ResourceType: "workflow_catalog", ResourceID: fmt.Sprint(e.CatalogVersion), Severity: "info", DurationMS: &ms, Retention: retention,
+		// The id above all: what was stored although its answer was lost is then found, and not stored again.
+		Sent: datastorage.FieldSet(datastorage.FieldID | datastorage.FieldTime | datastorage.FieldType | datastorage.FieldData |
+			datastorage.FieldCorrelationID),
 	}, nil
 }
 
