@@ -44,6 +44,8 @@ type call struct {
 	client string
 	began  time.Time
 	taken  int64 // bytes of the budget
+	// streamed is how many bytes of its answer the handler has sent itself.
+	streamed int
 }
 
 // methods are those that the API serves somewhere.
@@ -66,7 +68,7 @@ func (s *Server) adapt(pattern string, needs auth.Role, h handler) http.Handler 
 		case err != nil:
 			status = s.problem(c, err)
 		case res == nil:
-			status = http.StatusOK // the handler wrote its answer itself
+			status, size = http.StatusOK, c.streamed // the handler wrote its answer itself
 		default:
 			status, size = res.status, len(res.body)
 			c.send(res)

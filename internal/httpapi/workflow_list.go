@@ -105,7 +105,8 @@ type chunks struct {
 func (w *chunks) send(least int) {
 	if len(w.b) >= least {
 		if w.c.Method != http.MethodHead {
-			_, _ = w.c.w.Write(w.b)
+			n, _ := w.c.w.Write(w.b)
+			w.c.streamed += n
 		}
 		w.b = w.b[:0]
 	}

@@ -3,6 +3,7 @@ package httpapi_test
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -63,6 +64,10 @@ func TestServer_Workflows_Export(t *testing.T) {
 	a := s.send(http.MethodGet, exportPath, nil)
 	if a.header.Get("Content-Type") != "application/yaml" || len(a.body) != len(demo.Catalogue()) {
 		t.Errorf("the export is %d bytes of %s, want %d", len(a.body), a.header.Get("Content-Type"), len(demo.Catalogue()))
+	}
+	s.api.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, exportPath, nil))
+	if bytes := fmt.Sprintf(`"path":%q,"status":200,"bytes":%d,`, exportPath, len(a.body)); !strings.Contains(s.logs.String(), bytes) {
+		t.Errorf("the log does not hold %s", bytes)
 	}
 	s.publish("content", "a\u2028b\n---\n", "content_hash", datastorage.HashContent("a\u2028b\n---\n"), "status", "deprecated")
 	a = s.send(http.MethodGet, exportPath, nil)

@@ -1,9 +1,12 @@
 package httpapi
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strconv"
+
+	"github.com/google/uuid"
 
 	"github.com/datastorage-io/datastorage"
 	"github.com/datastorage-io/datastorage/internal/catalog"
@@ -52,27 +55,18 @@ func (s *Server) postWorkflow(c *call) (*response, error) {
 }
 
 func (s *Server) patchWorkflow(c *call) (*response, error) {
-	id, err := c.workflowID()
-	if err != nil {
-		return nil, err
-	}
-	body, err := s.readBody(c, maxStateBody)
-	if err != nil {
-		return nil, err
-	}
-	defer buffers.put(body)
-	p, err := datastorage.DecodeWorkflowPatch(*body)
-	if err != nil {
-		return nil, err
-	}
-	w, err := s.cfg.Catalogue.Patch(c.Context(), id, p, s.actor(c))
-	if err != nil {
-		return nil, err
-	}
-	return s.answerWorkflow(http.StatusOK, w)
+	return changeWorkflow(s, c, datastorage.DecodeWorkflowPatch, s.cfg.Catalogue.Patch)
 }
 
 func (s *Server) disableWorkflow(c *call) (*response, error) {
+	return changeWorkflow(s, c, datastorage.DecodeWorkflowDisable, s.cfg.Catalogue.Disable)
+}
+
+// changeWorkflow changes the state of a workflow as a body asks for.
+func changeWorkflow[T any](
+	s *Server, c *call, decode func([]byte) (T, error),
+	change func(context.Context, uuid.UUID, T, catalog.Actor) (*datastorage.Workflow, error),
+) (*response, error) {
 	id, err := c.workflowID()
 	if err != nil {
 		return nil, err
@@ -82,11 +76,11 @@ func (s *Server) disableWorkflow(c *call) (*response, error) {
 		return nil, err
 	}
 	defer buffers.put(body)
-	d, err := datastorage.DecodeWorkflowDisable(*body)
+	asked, err := decode(*body)
 	if err != nil {
 		return nil, err
 	}
-	w, err := s.cfg.Catalogue.Disable(c.Context(), id, d, s.actor(c))
+	w, err := change(c.Context(), id, asked, s.actor(c))
 	if err != nil {
 		return nil, err
 	}
