@@ -86,8 +86,8 @@ func (s *Service) WriteNotification(ctx context.Context, n *datastorage.Notifica
 }
 
 func (s *Service) write(ctx context.Context, events []datastorage.Event, note *datastorage.Notification, indexed bool) ([]Stored, error) {
-	// The write goes on when the client hangs up: what it sent is complete.
 	now := time.Now()
+	// The write goes on when the client hangs up: what it sent is complete.
 	whole := deadline{parent: context.WithoutCancel(ctx), at: now.Add(s.timeout)}
 	defer whole.end()
 	forStore := whole.at
