@@ -55,6 +55,16 @@ func AppendBody(b []byte, e *Event) []byte {
 	return append(b, '}')
 }
 
+// AppendRow appends an event as a query returns it: its body, event_date and log_index.
+func AppendRow(b []byte, e *StoredEvent) []byte {
+	b = append(b, e.Body[:len(e.Body)-1]...)
+	b = append(b, `,"event_date":"`...)
+	b = e.Time.UTC().AppendFormat(b, time.DateOnly)
+	b = append(b, `","log_index":`...)
+	b = strconv.AppendInt(b, e.LogIndex, 10)
+	return append(b, '}')
+}
+
 // AppendTime appends t as a body writes it, without quotes.
 func AppendTime(b []byte, t time.Time) []byte { return t.UTC().AppendFormat(b, TimeFormat) }
 

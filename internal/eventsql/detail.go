@@ -3,7 +3,7 @@ package eventsql
 import (
 	"strings"
 
-	"github.com/go-json-experiment/json/jsontext"
+	"github.com/datastorage-io/datastorage"
 )
 
 // detail adds the condition that the member of event_data that path leads to is the string value, or the number or
@@ -12,12 +12,8 @@ import (
 // A body is canonical, so equal values have equal text, and the text of a match holds the member's name followed by the
 // value: a plain search for that goes before the search that parses.
 func (b *builder) detail(path []string, value string) {
-	quoted := quote(value)
-	literal := quoted
-	if isLiteral(value) {
-		literal = value
-	}
-	member := quote(path[len(path)-1]) + ":"
+	quoted, literal := datastorage.DetailTexts(value)
+	member := datastorage.QuoteJSON(path[len(path)-1]) + ":"
 	contains := "instr(body, "
 	if b.dialect == PostgreSQL {
 		contains = "strpos(body, "
@@ -55,28 +51,7 @@ func jsonPath(path []string) string {
 	s.WriteString(`$."event_data"`)
 	for _, name := range path {
 		s.WriteByte('.')
-		s.WriteString(quote(name))
+		s.WriteString(datastorage.QuoteJSON(name))
 	}
 	return s.String()
-}
-
-// quote returns s as a JSON string in canonical form. Invalid UTF-8 becomes U+FFFD.
-func quote(s string) string {
-	b, err := jsontext.AppendQuote(nil, s)
-	if err != nil {
-		b, _ = jsontext.AppendQuote(nil, strings.ToValidUTF8(s, "\uFFFD"))
-	}
-	return string(b)
-}
-
-// isLiteral reports whether s is a JSON number, true or false, with nothing around it.
-func isLiteral(s string) bool {
-	if s == "true" || s == "false" {
-		return true
-	}
-	if s == "" || strings.ContainsAny(s, " \t\r\n") {
-		return false
-	}
-	v := jsontext.Value(s)
-	return v.Kind() == '0' && v.IsValid()
 }

@@ -184,22 +184,3 @@ func TestSuccessor_Properties(t *testing.T) {
 		}
 	})
 }
-
-func TestIsLiteral(t *testing.T) {
-	for _, s := range []string{"0", "-1", "1.0", "1e5", "12345678901234567890", "true", "false"} {
-		if !isLiteral(s) {
-			t.Errorf("%q is a literal", s)
-		}
-	}
-	for _, s := range []string{"", "null", "1 ", " 1", "01", "+1", "1.", "NaN", `"1"`, "[1]", "truth", "1,2", "1 2"} {
-		if isLiteral(s) {
-			t.Errorf("%q is no literal", s)
-		}
-	}
-}
-
-func TestQuote_InvalidUTF8(t *testing.T) {
-	if got, want := quote("a\xffb"), "\"a\uFFFDb\""; got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
-}

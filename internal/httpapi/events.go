@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -222,7 +221,7 @@ func (s *Server) getEvent(c *call) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &response{status: http.StatusOK, body: appendRow(nil, &e)}, nil
+	return &response{status: http.StatusOK, body: datastorage.AppendRow(nil, &e)}, nil
 }
 
 func (s *Server) getBody(c *call) (*response, error) {
@@ -242,14 +241,4 @@ func (s *Server) readEvent(c *call) (datastorage.StoredEvent, error) {
 	defer s.metrics.query("get_event", s.cfg.Now(), &err)
 	e, err := s.cfg.Reader.Event(c.Context(), id)
 	return e, err
-}
-
-// appendRow appends an event as a query returns it: its body, event_date and log_index.
-func appendRow(b []byte, e *datastorage.StoredEvent) []byte {
-	b = append(b, e.Body[:len(e.Body)-1]...)
-	b = append(b, `,"event_date":"`...)
-	b = e.Time.UTC().AppendFormat(b, time.DateOnly)
-	b = append(b, `","log_index":`...)
-	b = strconv.AppendInt(b, e.LogIndex, 10)
-	return append(b, '}')
 }

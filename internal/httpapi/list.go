@@ -193,7 +193,7 @@ func (s *Server) listEvents(c *call) (*response, error) {
 	b := append(*out, `{"data":[`...)
 	for i := range page.Events {
 		b = comma(b, i)
-		b = appendRow(b, &page.Events[i])
+		b = datastorage.AppendRow(b, &page.Events[i])
 	}
 	next := ""
 	if page.HasMore {

@@ -16,7 +16,7 @@ import (
 	"github.com/datastorage-io/datastorage"
 )
 
-// checkPage compares a page with what a naive evaluation finds.
+// checkPage compares a page, and what a filter of the query says of each event, with what a naive evaluation finds.
 func checkPage(t testing.TB, s Store, all []stored, q datastorage.EventQuery) {
 	t.Helper()
 	got, err := s.Events(t.Context(), q)
@@ -40,6 +40,29 @@ func checkPage(t testing.TB, s Store, all []stored, q datastorage.EventQuery) {
 	}
 	if q.After == nil && q.Count != datastorage.CountNone && (got.Total != int64(len(found)) || got.TotalIsLowerBound) {
 		t.Errorf("%s: total %d (lower bound: %v), want %d", describe(q), got.Total, got.TotalIsLowerBound, len(found))
+	}
+	checkFilter(t, all, q)
+}
+
+// checkFilter compares what a filter says of each event with the naive evaluation.
+func checkFilter(t testing.TB, all []stored, q datastorage.EventQuery) {
+	t.Helper()
+	filter := datastorage.NewEventFilter(&q)
+	for i := range all {
+		e := &all[i]
+		row := datastorage.AppendRow(nil, &datastorage.StoredEvent{LogIndex: e.index, Time: e.Time, Body: e.Body})
+		got, want := filter.Match(headerOf(e), row), matches(e, &q)
+		if got != want {
+			t.Errorf("%s: an EventFilter says %v of %s, want %v", describe(q), got, e.Body, want)
+		}
+	}
+}
+
+func headerOf(e *stored) *datastorage.EventHeader {
+	return &datastorage.EventHeader{
+		LogIndex: e.index, ID: e.ID, ParentID: e.ParentID, Time: e.Time, Type: e.Type, Category: e.Category, Outcome: e.Outcome,
+		Severity: e.Severity, ActorType: e.ActorType, ActorID: e.ActorID, ResourceType: e.ResourceType, ResourceID: e.ResourceID,
+		Namespace: e.Namespace, ClusterName: e.ClusterName, CorrelationID: e.CorrelationID,
 	}
 }
 
