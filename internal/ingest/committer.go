@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -97,6 +98,8 @@ type Committer struct {
 	wake chan struct{} // buffered 1: something waits, or closed
 	done chan struct{} // closed when the loop has answered everything
 
+	observer atomic.Pointer[Observer]
+
 	// Only the loop touches these.
 	head   *ledger.Head // nil when it must be read
 	acked  ledger.Head  // the last head that a caller was told of
@@ -133,6 +136,13 @@ func (c *Committer) Close() {
 	c.signal()
 	<-c.done
 }
+
+// Observer is told of each commit that was stored, in order, before its callers are answered. It must not wait. The
+// records do not change any more.
+type Observer func(first int64, at time.Time, records []*datastorage.Record)
+
+// Observe sets who is told of commits from now on.
+func (c *Committer) Observe(o Observer) { c.observer.Store(&o) }
 
 // Size returns the size of the log as of the last commit that this committer knows.
 func (c *Committer) Size() int64 {
@@ -441,7 +451,7 @@ func (c *Committer) try(batch *[]*request, open **pendingCommit) error {
 	}
 	switch {
 	case err == nil:
-		c.succeed(*batch, commit, next)
+		c.succeed(*batch, w, commit, next)
 		*open = nil
 	case errors.Is(err, ledger.ErrOutcomeUnknown) && commit != nil:
 		*open = &pendingCommit{commit, next}
@@ -490,7 +500,10 @@ func (r *request) joinTo(w *datastorage.Write) {
 	w.Changes = append(w.Changes, r.write.Changes...)
 }
 
-func (c *Committer) succeed(batch []*request, commit *ledger.Commit, next ledger.Head) {
+func (c *Committer) succeed(batch []*request, w *datastorage.Write, commit *ledger.Commit, next ledger.Head) {
+	if observe := c.observer.Load(); observe != nil {
+		(*observe)(commit.FirstIndex, commit.CommittedAt, w.Records)
+	}
 	c.head, c.acked = &next, next
 	c.stateMu.Lock()
 	c.size = next.Size()

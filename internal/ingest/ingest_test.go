@@ -1,6 +1,7 @@
 package ingest_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -224,6 +225,47 @@ func TestService_FaultsOnBothSides(t *testing.T) {
 	acked := load(t, s, 16, 10)
 	store.set(nil, nil)
 	checkStored(t, store, acked, 16*10)
+}
+
+// What an observer is told is what the store holds, in order, also when another server writes and commits fail on either side.
+func TestCommitter_Observe(t *testing.T) {
+	dir := t.TempDir()
+	store := &faultStore{Store: openStore(t, dir)}
+	s1, c := start(t, store, limits)
+	s2, _ := start(t, openStore(t, dir), limits)
+	var told []*datastorage.Record
+	at := map[uuid.UUID]int64{}
+	last := int64(0)
+	c.Observe(func(first int64, _ time.Time, records []*datastorage.Record) {
+		if first < last {
+			t.Errorf("told of %d behind %d", first, last)
+		}
+		for i, r := range records {
+			at[r.ID] = first + int64(i)
+		}
+		last = first + int64(len(records))
+		told = append(told, records...)
+	})
+	n := 0 // only the committer's loop calls these
+	store.set(nil, func() error {
+		if n++; n%3 == 0 {
+			return ledger.ErrOutcomeUnknown
+		}
+		return nil
+	})
+	var wg sync.WaitGroup
+	wg.Go(func() { load(t, s1, 8, 25) })
+	wg.Go(func() { load(t, s2, 8, 25) })
+	wg.Wait()
+	c.Close()
+	if len(told) != 8*25 || len(at) != 8*25 {
+		t.Errorf("told of %d events, %d of them different, want %d", len(told), len(at), 8*25)
+	}
+	for _, r := range told {
+		if e, err := store.Event(t.Context(), r.ID); err != nil || e.LogIndex != at[r.ID] || !bytes.Equal(e.Body, r.Body) {
+			t.Errorf("event %s is said to stand at %d: %v, %v", r.ID, at[r.ID], e.LogIndex, err)
+		}
+	}
 }
 
 func TestService_TwoServers(t *testing.T) {
