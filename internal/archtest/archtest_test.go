@@ -53,8 +53,8 @@ func TestCheck(t *testing.T) {
 		{"sqlite with postgres", graph{"./internal/sqlite": {imports: []string{"./internal/postgres"}}}, []string{"./internal/sqlite imports ./internal/postgres: "}},
 		{"postgres with sqlite", graph{"./internal/postgres": {imports: []string{"./internal/sqlite"}}}, []string{"./internal/postgres imports ./internal/sqlite: "}},
 		{"store with ingest, indirectly", graph{
-			"./internal/postgres": {imports: []string{"./internal/project"}}, "./internal/project": {imports: []string{"./internal/ingest"}},
-		}, []string{"./internal/postgres imports ./internal/project imports ./internal/ingest: "}},
+			"./internal/postgres": {imports: []string{"./internal/importer"}}, "./internal/importer": {imports: []string{"./internal/ingest"}},
+		}, []string{"./internal/postgres imports ./internal/importer imports ./internal/ingest: "}},
 		{"store with HTTP", graph{"./internal/sqlite": {imports: []string{"net/http"}}}, []string{"./internal/sqlite imports net/http: "}},
 		{"edge with a store", graph{"./internal/httpapi": {imports: []string{"./internal/sqlite"}}}, []string{"./internal/httpapi imports ./internal/sqlite: "}},
 		{"driver at the edge", graph{"./internal/httpapi": {imports: []string{"github.com/jackc/pgx/v5/pgconn"}}}, []string{"./internal/httpapi imports github.com/jackc/pgx/v5/pgconn: "}},

@@ -71,6 +71,12 @@ var rules = []rule{
 		reach:  []string{"./internal/httpapi", "./internal/ingest", "./internal/sqlite", "./internal/postgres"},
 	},
 	{
+		reason: "a projection is derived from the log through project.Log and project.Tx alone: it knows neither store, and not who reads it",
+		from:   []string{"./internal/project"},
+		except: []string{"./internal/project/projecttest"},
+		reach:  []string{"./internal/httpapi", "./internal/ingest", "./internal/sqlite", "./internal/postgres"},
+	},
+	{
 		reason: "stores know nothing of HTTP: they return typed errors, and the edge turns them into answers",
 		from:   []string{"./internal/sqlite", "./internal/postgres", "./internal/storetest", "./internal/ingest"},
 		never:  []string{"net/http"},
@@ -78,7 +84,7 @@ var rules = []rule{
 	{
 		reason: "everything but the command sees a store through the interface that it declares itself, so that both stores serve all of it",
 		from:   []string{"..."},
-		except: []string{"./cmd", "./internal/sqlite", "./internal/postgres", "./internal/pgtest", "./test"},
+		except: []string{"./cmd", "./internal/sqlite", "./internal/postgres", "./internal/pgtest", "./internal/project/projecttest", "./test"},
 		never:  []string{"./internal/sqlite", "./internal/postgres"},
 	},
 	{
@@ -115,11 +121,11 @@ var rules = []rule{
 		from:   []string{"..."},
 		except: []string{
 			"./internal/storetest", "./internal/audittest", "./internal/pgtest", "./internal/redistest", "./internal/contracttest",
-			"./internal/deadletter/queuetest", "./internal/catalog/catalogtest", "./test",
+			"./internal/deadletter/queuetest", "./internal/catalog/catalogtest", "./internal/project/projecttest", "./test",
 		},
 		never: []string{
 			"testing", "./internal/storetest", "./internal/audittest", "./internal/pgtest", "./internal/redistest", "./internal/contracttest", "./internal/archtest",
-			"./internal/deadletter/queuetest", "./internal/catalog/catalogtest", "./test",
+			"./internal/deadletter/queuetest", "./internal/catalog/catalogtest", "./internal/project/projecttest", "./test",
 			"github.com/google/go-cmp", "pgregory.net/rapid", "go.uber.org/goleak", "github.com/rogpeppe/go-internal",
 			"github.com/getkin/kin-openapi",
 		},

@@ -70,12 +70,17 @@ func (b *builder) write(parts ...string) {
 // bind writes a placeholder for an argument.
 func (b *builder) bind(arg any) {
 	b.args = append(b.args, arg)
+	b.parameter(0)
+}
+
+// parameter writes the placeholder of the nth argument behind those that are bound.
+func (b *builder) parameter(n int) {
 	if b.dialect == SQLite {
 		b.text.WriteByte('?')
 		return
 	}
 	b.text.WriteByte('$')
-	b.text.WriteString(strconv.Itoa(len(b.args)))
+	b.text.WriteString(strconv.Itoa(len(b.args) + n))
 }
 
 // where begins the next condition.

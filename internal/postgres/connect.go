@@ -128,11 +128,33 @@ func newQueryPool(ctx context.Context, config *pgx.ConnConfig, conns int, timeou
 		return nil, err
 	}
 	settings := querySettings + fmt.Sprintf("SET statement_timeout = %d;", max(1, timeout.Milliseconds()))
-	pool.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+	pool.AfterConnect = runSettings(settings)
+	return startPool(ctx, pool)
+}
+
+// runSettings returns what a pool does with a new connection.
+func runSettings(settings string) func(context.Context, *pgx.Conn) error {
+	return func(ctx context.Context, conn *pgx.Conn) error {
 		_, err := conn.PgConn().Exec(ctx, settings).ReadAll()
 		return err
 	}
-	return startPool(ctx, pool)
+}
+
+// followConns is the number of connections for what follows the log.
+const followConns = 2
+
+// followTimeout bounds one statement of a follower: it reads a few thousand events by their index.
+const followTimeout = `SET statement_timeout = '60s';`
+
+// newFollowPool returns the pool of followers, which connects with its first use.
+func newFollowPool(config *pgx.ConnConfig) (*pgxpool.Pool, error) {
+	pool, err := poolConfig(config, "follow", followConns)
+	if err != nil {
+		return nil, err
+	}
+	pool.MinIdleConns = 0
+	pool.AfterConnect = runSettings(querySettings + followTimeout)
+	return pgxpool.NewWithConfig(context.Background(), pool)
 }
 
 // poolConfig returns the configuration of a pool; its sessions show their purpose in pg_stat_activity.

@@ -31,6 +31,9 @@ type Store struct {
 	// ingest serves commits and the lookups they need, so that slow queries never keep a commit waiting.
 	ingest  *pgxpool.Pool
 	queries *pgxpool.Pool
+	// followers serves those who follow the log; it connects with the first use.
+	followers *pgxpool.Pool
+	config    *pgx.ConnConfig
 
 	timeout    time.Duration
 	log        *slog.Logger
@@ -68,7 +71,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 }
 
 func open(ctx context.Context, c Config, config *pgx.ConnConfig, server *server) (*Store, error) {
-	s := &Store{timeout: c.QueryTimeout, log: c.Logger, durability: server.durability, maintained: make(chan struct{})}
+	s := &Store{config: config, timeout: c.QueryTimeout, log: c.Logger, durability: server.durability, maintained: make(chan struct{})}
 	if s.log == nil {
 		s.log = slog.Default()
 	}
@@ -83,6 +86,11 @@ func open(ctx context.Context, c Config, config *pgx.ConnConfig, server *server)
 		s.ingest.Close()
 		return nil, startError(config, err)
 	}
+	if s.followers, err = newFollowPool(config); err != nil {
+		s.ingest.Close()
+		s.queries.Close()
+		return nil, err
+	}
 	err = s.loadMonths(ctx)
 	if err == nil {
 		err = s.createAhead(ctx, time.Now())
@@ -90,6 +98,7 @@ func open(ctx context.Context, c Config, config *pgx.ConnConfig, server *server)
 	if err != nil {
 		s.ingest.Close()
 		s.queries.Close()
+		s.followers.Close()
 		return nil, fmt.Errorf("prepare the partitions of events: %w", err)
 	}
 	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
@@ -107,6 +116,7 @@ func (s *Store) Close() error {
 	closed := make(chan struct{})
 	go func() {
 		s.queries.Close()
+		s.followers.Close()
 		s.ingest.Close()
 		close(closed)
 	}()

@@ -12,12 +12,12 @@ import (
 // Event is one event of the log as projections read it.
 type Event struct {
 	datastorage.EventHeader
-	// Body is the event's canonical body; nil unless the projection's Bodies ask for it.
+	// Body is the event's canonical body; it may be nil unless the projection's Bodies ask for it.
 	Body []byte
 }
 
-// Bodies says which events come with their body: those that any of its parts names. Reading headers alone is what keeps
-// following cheap.
+// Bodies says which events come with their body: those that any of its parts names. Others may come with theirs too, since
+// one read of the log serves several projections. Reading headers alone is what keeps following cheap.
 type Bodies struct {
 	Types      []string // event types; a trailing * matches a prefix
 	Categories []string // event categories
@@ -47,12 +47,14 @@ type Log interface {
 // Tx is a transaction on the tables of projections. Statements are written once for every store: arguments are ?, and of
 // the types int64, float64, string, []byte and nil; columns are bigint, double precision, bytea and {text}, which
 // stands for a text column that compares byte by byte. {g} in a statement stands for the number of the generation of the
-// projection's tables, so that two generations stand beside each other.
+// projection's tables, so that two generations stand beside each other. {keyed} behind the columns of CREATE TABLE has a
+// store that can do so keep the rows in the primary key itself: for small rows that are found by their key. Calls end when
+// the context of the transaction ends, whatever theirs is.
 type Tx interface {
 	// Exec runs a statement and returns how many rows it changed.
 	Exec(ctx context.Context, statement string, args ...any) (int64, error)
-	// Query runs a statement and calls each with every row, which is only valid during the call. An error of each ends the
-	// Query and is returned.
+	// Query runs a statement and calls each with every row, which is only valid during the call. Each runs no statements. An
+	// error of each ends the Query and is returned.
 	Query(ctx context.Context, statement string, args []any, each func(Row) error) error
 }
 
@@ -74,7 +76,7 @@ type Projection interface {
 	Version() int
 	// Bodies says which bodies Apply reads.
 	Bodies() Bodies
-	// Schema are the statements that create the tables of a generation. Every table and index is named
+	// Schema are the statements that create the tables of a generation, a statement each. Every table and index is named
 	// p_<name>_..._{g}, hyphens as underscores.
 	Schema() []string
 	// Tables are the tables that Schema creates, with {g}, in an order in which they can be dropped.

@@ -80,7 +80,7 @@ func TestAudit_AnyInterleaving(t *testing.T) {
 		if err := os.Mkdir(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		if err := migrate(context.Background(), filepath.Join(dir, FileName)); err != nil {
+		if err := migrate(context.Background(), filepath.Join(dir, FileName), migrations, "migrations"); err != nil {
 			t.Fatal(err)
 		}
 		c := &crashes{t: t, dir: dir}

@@ -13,21 +13,25 @@ import (
 	"github.com/datastorage-io/datastorage/internal/sqlitedb"
 )
 
-// migrations are the steps of the schema, forward only, each in a transaction of its own.
-//
-//go:embed migrations/*.sql
-var migrations embed.FS
+// migrations are the steps of the schema, forward only, each in a transaction of its own; projectionMigrations are those
+// of the file of projections.
+var (
+	//go:embed migrations/*.sql
+	migrations embed.FS
+	//go:embed projections/*.sql
+	projectionMigrations embed.FS
+)
 
-// migrate brings the schema of a file up to date. It refuses a schema that is newer than this program's. The caller
-// keeps other processes out.
-func migrate(ctx context.Context, path string) (err error) {
+// migrate brings the schema of a file up to date, with the steps in a directory of files. It refuses a schema that is
+// newer than this program's. The caller keeps other processes out.
+func migrate(ctx context.Context, path string, files embed.FS, dir string) (err error) {
 	db, err := sql.Open("sqlite", sqlitedb.DSN(path, readerCache,
 		fmt.Sprintf("page_size(%d)", sqlitedb.PageSize), "journal_mode(WAL)", "synchronous(FULL)"))
 	if err != nil {
 		return fmt.Errorf("open the database: %w", err)
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	steps, err := fs.Sub(migrations, "migrations")
+	steps, err := fs.Sub(files, dir)
 	if err != nil {
 		return fmt.Errorf("read the migrations: %w", err)
 	}

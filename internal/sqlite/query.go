@@ -86,30 +86,12 @@ func (s *Store) Correlation(
 	ctx context.Context, correlationID string, yield func(*datastorage.EventHeader) error,
 ) error {
 	st := eventsql.Correlation(eventsql.SQLite, correlationID)
-	var header datastorage.EventHeader
+	var h datastorage.EventHeader
 	var refused error
 	err := use(ctx, s.readers, func(c *conn) error {
 		return c.Query(ctx, st.SQL, st.Args, func(row []driver.Value) error {
-			header = datastorage.EventHeader{
-				LogIndex:      row[0].(int64),
-				ID:            uuid.UUID(sqlitedb.Blob(row[1])),
-				Time:          sqlitedb.Micros(row[3]),
-				Type:          sqlitedb.Text(row[4]),
-				Category:      sqlitedb.Text(row[5]),
-				Outcome:       sqlitedb.Text(row[6]),
-				Severity:      sqlitedb.Text(row[7]),
-				ActorType:     sqlitedb.Text(row[8]),
-				ActorID:       sqlitedb.Text(row[9]),
-				ResourceType:  sqlitedb.Text(row[10]),
-				ResourceID:    sqlitedb.Text(row[11]),
-				Namespace:     sqlitedb.Text(row[12]),
-				ClusterName:   sqlitedb.Text(row[13]),
-				CorrelationID: sqlitedb.Text(row[14]),
-			}
-			if parent := sqlitedb.Blob(row[2]); parent != nil {
-				header.ParentID = uuid.UUID(parent)
-			}
-			refused = yield(&header)
+			h = header(row)
+			refused = yield(&h)
 			return refused
 		})
 	})

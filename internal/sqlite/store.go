@@ -28,6 +28,8 @@ const (
 	readerCache = 2 << 10
 	// lookups is the number of connections for what the writing side reads.
 	lookups = 2
+	// followers is the number of connections for what follows the log.
+	followers = 2
 )
 
 // Options are the settings of a store.
@@ -43,7 +45,10 @@ type Store struct {
 	// readers serve queries, lookups what the writing side reads: slow queries cannot keep it waiting.
 	readers, lookups *sqlitedb.Pool
 	writer           *sqlitedb.Pool
-	timeout          time.Duration
+	// followers serve those who follow the log.
+	followers *sqlitedb.Pool
+	timeout   time.Duration
+	dir       string
 }
 
 // Open opens the database in a directory. It creates both when they are absent, readable by their owner alone, and
@@ -69,7 +74,7 @@ func Open(ctx context.Context, dir string, opts Options) (*Store, error) {
 	if err := sqlitedb.CreateFile(path); err != nil {
 		return nil, err
 	}
-	if err := migrate(ctx, path); err != nil {
+	if err := migrate(ctx, path, migrations, "migrations"); err != nil {
 		return nil, err
 	}
 	return open(ctx, path, opts)
@@ -77,10 +82,12 @@ func Open(ctx context.Context, dir string, opts Options) (*Store, error) {
 
 func open(ctx context.Context, path string, opts Options) (*Store, error) {
 	s := &Store{
-		readers: sqlitedb.NewPool(opts.Readers, readerDSN(path)),
-		lookups: sqlitedb.NewPool(lookups, readerDSN(path)),
-		writer:  sqlitedb.NewPool(1, writerDSN(path)),
-		timeout: opts.QueryTimeout,
+		readers:   sqlitedb.NewPool(opts.Readers, readerDSN(path)),
+		lookups:   sqlitedb.NewPool(lookups, readerDSN(path)),
+		writer:    sqlitedb.NewPool(1, writerDSN(path)),
+		followers: sqlitedb.NewPool(followers, readerDSN(path)),
+		timeout:   opts.QueryTimeout,
+		dir:       filepath.Dir(path),
 	}
 	// Whatever keeps the file from being used is said now.
 	for _, p := range []*sqlitedb.Pool{s.writer, s.lookups, s.readers} {
@@ -108,13 +115,13 @@ func writerDSN(path string) string {
 
 // Close ends all connections. Reads and commits that are under way finish first; later calls fail.
 func (s *Store) Close() error {
-	return errors.Join(s.readers.Close(), s.lookups.Close(), s.writer.Close())
+	return errors.Join(s.readers.Close(), s.lookups.Close(), s.followers.Close(), s.writer.Close())
 }
 
 // Stats returns the state of the connections.
 func (s *Store) Stats() sqlitedb.Stats {
 	var stats sqlitedb.Stats
-	for _, p := range []*sqlitedb.Pool{s.readers, s.lookups, s.writer} {
+	for _, p := range []*sqlitedb.Pool{s.readers, s.lookups, s.followers, s.writer} {
 		stats.Add(p)
 	}
 	return stats

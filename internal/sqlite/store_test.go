@@ -168,7 +168,7 @@ func TestStore_AppendOnly(t *testing.T) {
 
 func TestStore_Stats(t *testing.T) {
 	s := openAt(t, t.TempDir())
-	if got := s.Stats(); got.Max != 2+lookups+1 || got.Open != 3 || got.Idle != 3 || got.InUse != 0 {
+	if got := s.Stats(); got.Max != 2+lookups+followers+1 || got.Open != 3 || got.Idle != 3 || got.InUse != 0 {
 		t.Errorf("%+v", got)
 	}
 	err := use(t.Context(), s.readers, func(*conn) error {

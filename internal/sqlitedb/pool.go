@@ -28,6 +28,9 @@ func NewPool(size int, dsn string) *Pool {
 	return p
 }
 
+// Size is the number of connections.
+func (p *Pool) Size() int { return p.size }
+
 // ErrClosed is what a pool says of a use behind its Close.
 var ErrClosed = errors.New("the store is closed")
 

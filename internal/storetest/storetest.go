@@ -13,6 +13,7 @@ import (
 
 	"github.com/datastorage-io/datastorage"
 	"github.com/datastorage-io/datastorage/internal/deadletter"
+	"github.com/datastorage-io/datastorage/internal/project"
 	"github.com/datastorage-io/datastorage/ledger"
 )
 
@@ -39,6 +40,10 @@ type Store interface {
 	// CatalogVersion and Changes read the history of the catalogue; see catalog.Store.
 	CatalogVersion(ctx context.Context) (int64, error)
 	Changes(ctx context.Context, after int64, limit int) ([]*datastorage.CatalogChange, error)
+
+	project.Log
+	// Projections opens the store of projections that belongs to the store.
+	Projections(ctx context.Context) (project.Store, error)
 
 	// Setting reads what PutSetting stored under a name; ok is false when there is nothing.
 	Setting(ctx context.Context, name string) (value []byte, ok bool, err error)
@@ -100,6 +105,17 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"Settings", testSettings},
 		{"Settings/Concurrent", testConcurrentSettings},
 		{"QueueReports", testQueueReports},
+		{"Follow", testFollow},
+		{"Follow/Limit", testFollowLimit},
+		{"Follow/Bodies", testFollowBodies},
+		{"Follow/WithinCommit", testFollowWithinCommit},
+		{"Follow/Cancelled", testFollowCancelled},
+		{"Projections/Values", testProjectionValues},
+		{"Projections/Update", testProjectionUpdate},
+		{"Projections/Concurrent", testProjectionConcurrent},
+		{"Projections/Snapshot", testProjectionSnapshot},
+		{"Projections/Cancelled", testProjectionCancelled},
+		{"Projections/Lead", testProjectionLead},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
