@@ -50,6 +50,7 @@ func withTokens(t testing.TB, h *holders) func(*configuration) {
 var routesByRole = []struct{ method, path, role string }{
 	{"POST", eventsPath, "write"}, {"POST", batchPath, "write"}, {"POST", notificationsPath, "write"},
 	{"GET", eventsPath, "read"}, {"HEAD", eventsPath, "read"}, {"GET", eventsPath + "/x", "read"}, {"GET", eventsPath + "/x/body", "read"},
+	{"GET", timelinePath("x"), "read"}, {"GET", effectivenessPath + "x", "read"},
 	{"GET", correlationsPath + "x", "read"}, {"GET", notificationsPath, "read"}, {"GET", lettersPath, "read"}, {"GET", lettersPath + "/x", "read"},
 	{"GET", queuesPath, "read"}, {"POST", lettersPath + "/x/replay", "admin"}, {"DELETE", lettersPath + "/x", "admin"},
 	{"POST", workflowsPath, "write"}, {"GET", workflowsPath, "read"}, {"GET", exportPath, "read"}, {"GET", actionsPath, "read"}, {"GET", actionPath, "read"},

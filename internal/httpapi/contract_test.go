@@ -50,6 +50,7 @@ func TestServer_EveryDocumentedAnswer(t *testing.T) {
 	}
 	gets := []string{
 		queuesPath, lettersPath, lettersPath + "/L01", eventsPath, eventsPath + "/" + uuid.NewString(), eventsPath + "/" + uuid.NewString() + "/body", correlationsPath + "rr-1", notificationsPath,
+		timelinePath("rr-1"), effectivenessPath + "rr-1",
 		workflowsPath + "/" + uuid.NewString(), versionsPath, workflowsPath, exportPath, actionsPath, actionPath,
 		"/health", "/health/ready", "/health/live", "/metrics", "/openapi.yaml",
 	}
@@ -86,7 +87,9 @@ func TestServer_EveryDocumentedAnswer(t *testing.T) {
 	id := s.write("event_id", uuid.NewString())["event_id"].(string)
 	s.get(eventsPath + "/" + id)
 	s.send(http.MethodGet, eventsPath+"/"+id+"/body", nil)
-	s.send(http.MethodGet, correlationsPath+"unknown", nil)
+	for _, path := range []string{correlationsPath + "unknown", timelinePath("unknown"), effectivenessPath + "unknown"} {
+		s.send(http.MethodGet, path, nil)
+	}
 	s.send(http.MethodPost, eventsPath, event("event_id", id, "version", "2"))
 	s.send(http.MethodPost, batchPath, []object{event("event_id", id, "version", "2")})
 	s.send(http.MethodPost, notificationsPath, notification())
@@ -119,7 +122,7 @@ func TestServer_EveryDocumentedAnswer(t *testing.T) {
 	req := s.request(http.MethodDelete, lettersPath+"/L02", "{}")
 	req.Header.Set("Content-Type", "text/plain")
 	s.do(req)
-	for _, path := range []string{eventsPath, notificationsPath, lettersPath, workflowsPath, actionPath} {
+	for _, path := range []string{eventsPath, notificationsPath, lettersPath, workflowsPath, actionPath, timelinePath("rr-1")} {
 		s.send(http.MethodGet, path+"?limit=0", nil)
 	}
 	s.send(http.MethodGet, exportPath+"?status=gone", nil)

@@ -27,6 +27,7 @@ type cursor struct {
 const (
 	cursorEvents        byte = 1
 	cursorNotifications byte = 2
+	cursorTimeline      byte = 7
 )
 
 const (

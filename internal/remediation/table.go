@@ -1,0 +1,93 @@
+package remediation
+
+import (
+	"bytes"
+	_ "embed"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"go.yaml.in/yaml/v3"
+)
+
+//go:embed facts.yaml
+var factsYAML []byte
+
+// rule is one fact of the table: how its value is found.
+type rule struct {
+	Fact   string   `yaml:"fact"`
+	Is     string   `yaml:"is"`
+	Keep   string   `yaml:"keep"`
+	Prefer string   `yaml:"prefer"`
+	Stored bool     `yaml:"stored"`
+	From   []source `yaml:"from"`
+}
+
+// source is one place that a value comes from.
+type source struct {
+	Event    string            `yaml:"event"`
+	Category string            `yaml:"category"`
+	Path     string            `yaml:"path"`
+	Of       map[string]string `yaml:"of"`
+	Say      string            `yaml:"say"`
+}
+
+func (s *source) reads(eventType, category string) bool {
+	if s.Event == "" {
+		return s.Category == category
+	}
+	if prefix, ok := strings.CutSuffix(s.Event, "*"); ok {
+		return strings.HasPrefix(eventType, prefix)
+	}
+	return s.Event == eventType
+}
+
+// table is facts.yaml. It is part of the program, so that a fault in it is one of the program.
+var table = sync.OnceValue(func() []rule {
+	var rules []rule
+	decoder := yaml.NewDecoder(bytes.NewReader(factsYAML))
+	decoder.KnownFields(true)
+	if err := decoder.Decode(&rules); err != nil {
+		panic(fmt.Sprintf("facts.yaml: %v", err))
+	}
+	for i := range rules {
+		if r := &rules[i]; r.Is == "" {
+			r.Is = "text"
+		}
+	}
+	return rules
+})
+
+// byFact is the table by the names of its facts.
+var byFact = sync.OnceValue(func() map[string]*rule {
+	rules := table()
+	m := make(map[string]*rule, len(rules))
+	for i := range rules {
+		m[rules[i].Fact] = &rules[i]
+	}
+	return m
+})
+
+// Known reports whether the table has a fact.
+func Known(fact string) bool { return byFact()[fact] != nil }
+
+// Sources lists what a fact comes from, the best source first: event types, where * matches a prefix, and categories as
+// "category NAME".
+func Sources(fact string) []string {
+	r := byFact()[fact]
+	if r == nil {
+		return nil
+	}
+	var names []string
+	for _, s := range r.From {
+		name := s.Event
+		if name == "" {
+			name = "category " + s.Category
+		}
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
