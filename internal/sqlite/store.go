@@ -81,10 +81,14 @@ func Open(ctx context.Context, dir string, opts Options) (*Store, error) {
 }
 
 func open(ctx context.Context, path string, opts Options) (*Store, error) {
+	writer, err := writerDSN(path)
+	if err != nil {
+		return nil, err
+	}
 	s := &Store{
 		readers:   sqlitedb.NewPool(opts.Readers, readerDSN(path)),
 		lookups:   sqlitedb.NewPool(lookups, readerDSN(path)),
-		writer:    sqlitedb.NewPool(1, writerDSN(path)),
+		writer:    sqlitedb.NewPool(1, writer),
 		followers: sqlitedb.NewPool(followers, readerDSN(path)),
 		timeout:   opts.QueryTimeout,
 		dir:       filepath.Dir(path),
@@ -105,10 +109,8 @@ func readerDSN(path string) string {
 		"temp_store(MEMORY)")
 }
 
-func writerDSN(path string) string {
-	return sqlitedb.DSN(path, writerCache,
-		// Every commit is synced before it is acknowledged.
-		"synchronous(FULL)",
+func writerDSN(path string) (string, error) {
+	return sqlitedb.WriterDSN(path, writerCache,
 		fmt.Sprintf("wal_autocheckpoint(%d)", walPages),
 		fmt.Sprintf("journal_size_limit(%d)", walKeep))
 }

@@ -125,14 +125,16 @@ func (q *Queue) open(ctx context.Context) error {
 	if err := syncDir(filepath.Dir(q.path)); err != nil {
 		return fmt.Errorf("open the dead-letter queue: %w", err)
 	}
-	q.writer = sqlitedb.NewPool(1, sqlitedb.DSN(q.path, writerCache,
-		// Every change is synced before it is acknowledged.
-		"synchronous(FULL)",
+	writer, err := sqlitedb.WriterDSN(q.path, writerCache,
 		fmt.Sprintf("wal_autocheckpoint(%d)", q.walPages()),
 		fmt.Sprintf("journal_size_limit(%d)", q.walPages()*sqlitedb.PageSize),
-		"temp_store(MEMORY)"))
+		"temp_store(MEMORY)")
+	if err != nil {
+		return fmt.Errorf("open the dead-letter queue: %w", err)
+	}
+	q.writer = sqlitedb.NewPool(1, writer)
 	q.readers = sqlitedb.NewPool(readers, sqlitedb.DSN(q.path, readerCache, "query_only(1)", "temp_store(MEMORY)"))
-	err := q.writer.Use(ctx, func(c *sqlitedb.Conn) error {
+	err = q.writer.Use(ctx, func(c *sqlitedb.Conn) error {
 		if err := prepareFile(ctx, c); err != nil {
 			return err
 		}
