@@ -22,6 +22,7 @@ import (
 	"github.com/datastorage-io/datastorage/internal/httpapi"
 	"github.com/datastorage-io/datastorage/internal/importer"
 	"github.com/datastorage-io/datastorage/internal/ingest"
+	"github.com/datastorage-io/datastorage/internal/tail"
 	"github.com/datastorage-io/datastorage/internal/telemetry"
 )
 
@@ -108,6 +109,9 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) (err error
 		return err
 	}
 	api.Recorder = searches
+	hub := openTail(cfg, store, committer, registry, log)
+	defer hub.Close()
+	api.Tail = hub
 	handler := httpapi.New(api)
 	server := newHTTPServer(cfg, handler, log)
 	failed := make(chan error, 1)
@@ -123,14 +127,15 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) (err error
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
-	return stop(ctx, cfg, handler, server, log)
+	return stop(ctx, cfg, handler, hub, server, log)
 }
 
 // stop drains and stops the server. What is queued is committed afterwards, when the committer closes.
-func stop(ctx context.Context, cfg *config.Config, api *httpapi.Server, server *http.Server, log *slog.Logger) error {
+func stop(ctx context.Context, cfg *config.Config, api *httpapi.Server, hub *tail.Hub, server *http.Server, log *slog.Logger) error {
 	api.Drain()
 	log.Info("stopping: not ready any more, still serving", "drain_delay", cfg.Shutdown.DrainDelay)
 	time.Sleep(cfg.Shutdown.DrainDelay)
+	hub.Close() // streams have no end of their own
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.Shutdown.Timeout)
 	defer cancel()
 	if err := server.Shutdown(ctx); err != nil {

@@ -10,12 +10,14 @@ import (
 	"github.com/datastorage-io/datastorage/internal/deadletter"
 	"github.com/datastorage-io/datastorage/internal/httpapi"
 	"github.com/datastorage-io/datastorage/internal/ingest"
+	"github.com/datastorage-io/datastorage/internal/project"
 )
 
 // store is what the commands need of either store.
 type store interface {
 	ingest.Store
 	httpapi.Reader
+	project.Log
 	catalog.Store
 	deadletter.Reports
 	// PutSetting stores a value under a name that has none, and returns what is stored under it.

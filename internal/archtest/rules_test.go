@@ -77,6 +77,11 @@ var rules = []rule{
 		reach:  []string{"./internal/httpapi", "./internal/ingest", "./internal/sqlite", "./internal/postgres"},
 	},
 	{
+		reason: "who follows the log sees it through tail.Log, and the stream through tail.Session: neither store nor HTTP",
+		from:   []string{"./internal/tail"},
+		reach:  []string{"./internal/httpapi", "./internal/ingest", "./internal/sqlite", "./internal/postgres"},
+	},
+	{
 		reason: "stores know nothing of HTTP: they return typed errors, and the edge turns them into answers",
 		from:   []string{"./internal/sqlite", "./internal/postgres", "./internal/storetest", "./internal/ingest"},
 		never:  []string{"net/http"},
@@ -121,11 +126,11 @@ var rules = []rule{
 		from:   []string{"..."},
 		except: []string{
 			"./internal/storetest", "./internal/audittest", "./internal/pgtest", "./internal/redistest", "./internal/contracttest",
-			"./internal/deadletter/queuetest", "./internal/catalog/catalogtest", "./internal/project/projecttest", "./test",
+			"./internal/deadletter/queuetest", "./internal/catalog/catalogtest", "./internal/project/projecttest", "./internal/ssetest", "./test",
 		},
 		never: []string{
 			"testing", "./internal/storetest", "./internal/audittest", "./internal/pgtest", "./internal/redistest", "./internal/contracttest", "./internal/archtest",
-			"./internal/deadletter/queuetest", "./internal/catalog/catalogtest", "./internal/project/projecttest", "./test",
+			"./internal/deadletter/queuetest", "./internal/catalog/catalogtest", "./internal/project/projecttest", "./internal/ssetest", "./test",
 			"github.com/google/go-cmp", "pgregory.net/rapid", "go.uber.org/goleak", "github.com/rogpeppe/go-internal",
 			"github.com/getkin/kin-openapi",
 		},

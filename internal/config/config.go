@@ -216,6 +216,9 @@ type HTTP struct {
 	// Time an idle connection is kept for the client's next request.
 	IdleTimeout time.Duration `key:"idle_timeout" default:"2m" min:"100ms" max:"1h"`
 
+	// Clients that may follow the log at once with GET /api/v1/audit/events/stream; more are answered 503.
+	MaxTailReaders int `key:"max_tail_readers" default:"1000" min:"1" max:"100000"`
+
 	// Largest request header.
 	MaxHeaderBytes Size `key:"max_header_bytes" default:"64KiB" min:"4KiB" max:"16MiB"`
 }

@@ -55,6 +55,7 @@ var manual = map[string]string{
 	"http.read_timeout":                       "Time a client has to send a whole request, body included. At least http.read_header_timeout.",
 	"http.write_timeout":                      "Time a client has to take an answer, beside what the server may need to make it.",
 	"http.idle_timeout":                       "Time an idle connection is kept for the client's next request.",
+	"http.max_tail_readers":                   "Clients that may follow the log at once with GET /api/v1/audit/events/stream; more are answered 503.",
 	"http.max_header_bytes":                   "Largest request header.",
 	"auth.tokens_file":                        "YAML file of the clients' bearer tokens, hashed, with their roles; read again when it changes. \"datastorage token\" makes an entry. Empty: everybody may read and write, and only a server on a loopback address lets anybody replay or discard dead letters.",
 	"shutdown.drain_delay":                    "Time that the server goes on serving, not ready, after a signal, so that load balancers notice. 0 stops at once.",

@@ -49,6 +49,7 @@ func withTokens(t testing.TB, h *holders) func(*configuration) {
 // routesByRole is what each role is needed for.
 var routesByRole = []struct{ method, path, role string }{
 	{"POST", eventsPath, "write"}, {"POST", batchPath, "write"}, {"POST", notificationsPath, "write"},
+	{"GET", streamPath + "?limit=1", "read"}, // which is a 400 where it may
 	{"GET", eventsPath, "read"}, {"HEAD", eventsPath, "read"}, {"GET", eventsPath + "/x", "read"}, {"GET", eventsPath + "/x/body", "read"},
 	{"GET", timelinePath("x"), "read"}, {"GET", effectivenessPath + "x", "read"},
 	{"GET", correlationsPath + "x", "read"}, {"GET", notificationsPath, "read"}, {"GET", lettersPath, "read"}, {"GET", lettersPath + "/x", "read"},

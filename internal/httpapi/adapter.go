@@ -46,6 +46,10 @@ type call struct {
 	taken  int64 // bytes of the budget
 	// streamed is how many bytes of its answer the handler has sent itself.
 	streamed int
+	// lasting says that the answer ends when the client or the server does: its duration says nothing about the server.
+	lasting bool
+	// notes are what the log line says beside what it says of every request.
+	notes []slog.Attr
 }
 
 // methods are those that the API serves somewhere.
@@ -54,7 +58,7 @@ var methods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.Me
 // adapt makes an http.Handler of a handler: request id, CORS, rate limit, who may call it, panics, problems, metrics, one
 // log line.
 func (s *Server) adapt(pattern string, needs auth.Role, h handler) http.Handler {
-	observe := s.metrics.route(pattern)
+	route := s.metrics.route(pattern)
 	// Probes and scrapes come from one address and must not fail because of what else it sends.
 	limited := s.limiter != nil && (pattern == "/" || strings.Contains(pattern, " /api/"))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -74,7 +78,10 @@ func (s *Server) adapt(pattern string, needs auth.Role, h handler) http.Handler 
 			c.send(res)
 		}
 		took := s.cfg.Now().Sub(began)
-		observe(status, took)
+		route.count(status)
+		if !c.lasting {
+			route.seconds.Observe(took.Seconds())
+		}
 		s.logRequest(r.Context(), c, pattern, status, size, took, err)
 	})
 }
@@ -151,6 +158,7 @@ func (s *Server) logRequest(ctx context.Context, c *call, pattern string, status
 	if err != nil {
 		attrs = append(attrs, slog.String("error", err.Error()))
 	}
+	attrs = append(attrs, c.notes...)
 	// Straight to the handler: nobody wants to know which line of this file it was, and finding out costs.
 	line := slog.NewRecord(c.began.Add(took), level, "request", 0)
 	line.AddAttrs(attrs...)
@@ -197,7 +205,7 @@ func (s *Server) cors(c *call) bool {
 		return false
 	}
 	h.Set("Access-Control-Allow-Methods", strings.Join(append(slices.Clone(methods), http.MethodOptions), ", "))
-	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, traceparent, X-Request-ID")
+	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, traceparent, X-Request-ID")
 	h.Set("Access-Control-Max-Age", "600")
 	return true
 }

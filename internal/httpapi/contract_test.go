@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -51,6 +52,7 @@ func TestServer_EveryDocumentedAnswer(t *testing.T) {
 	gets := []string{
 		queuesPath, lettersPath, lettersPath + "/L01", eventsPath, eventsPath + "/" + uuid.NewString(), eventsPath + "/" + uuid.NewString() + "/body", correlationsPath + "rr-1", notificationsPath,
 		timelinePath("rr-1"), effectivenessPath + "rr-1",
+		streamPath + "?limit=1",
 		workflowsPath + "/" + uuid.NewString(), versionsPath, workflowsPath, exportPath, actionsPath, actionPath,
 		"/health", "/health/ready", "/health/live", "/metrics", "/openapi.yaml",
 	}
@@ -71,9 +73,11 @@ func TestServer_EveryDocumentedAnswer(t *testing.T) {
 	broken := newQuarantine(t, 2)
 	broken.broken = map[string]error{"Stats": errBroken, "Letter": errBroken}
 	everything(newRecordedServer(t, recorder, withBrokenStore, withAwayCatalogue, withLetters(broken)))
-	everything(newRecordedServer(t, recorder, func(c *configuration) {
-		c.Reader, c.Writer, c.Catalogue, c.DeadLetters, c.Access.Local = nil, nil, nil, (*quarantine)(nil), true
-	}))
+	failing := newRecordedServer(t, recorder, func(c *configuration) {
+		c.Reader, c.Writer, c.Catalogue, c.Tail, c.DeadLetters, c.Access.Local = nil, nil, nil, nil, (*quarantine)(nil), true
+	})
+	everything(failing)
+	failing.send(http.MethodGet, streamPath, nil)
 	everything(newRecordedServer(t, recorder, letters(), func(c *configuration) { c.Writer = queuedWriter{} }))
 	everything(newRecordedServer(t, recorder, letters(), withTokens(t, &holders{})))
 	everything(newRecordedServer(t, recorder, letters(), func(c *configuration) { c.Access.Clients = nobody{} }).bearing("dst_x"))
@@ -128,6 +132,9 @@ func TestServer_EveryDocumentedAnswer(t *testing.T) {
 	s.send(http.MethodGet, exportPath+"?status=gone", nil)
 	s.send(http.MethodGet, actionsPath+"?severity=low", nil)
 	s.send(http.MethodGet, actionsPath+"/Unknown/workflows", nil)
+	time.AfterFunc(100*time.Millisecond, s.hub.Close)
+	s.send(http.MethodGet, streamPath, nil) // ends when the hub closes
+	s.send(http.MethodGet, streamPath, nil)
 	// Nothing can fail in these, and a search is only refused when the server is full.
 	never := []string{"GET /health/live 500", "GET /metrics 500", "GET /openapi.yaml 500", "POST /api/v1/workflows/search 503"}
 	for _, name := range recorder.Unseen() {

@@ -62,6 +62,11 @@ func (p *params) integer(name string, fallback, lo, hi int64) int64 {
 	if s == "" {
 		return fallback
 	}
+	return p.number(name, s, lo, hi)
+}
+
+// number reads an integer that was given under a name.
+func (p *params) number(name, s string, lo, hi int64) int64 {
 	n, err := strconv.ParseInt(s, 10, 64)
 	switch {
 	case err != nil && !isDigits(strings.TrimPrefix(s, "-")):
@@ -210,6 +215,20 @@ func (s *Server) listEvents(c *call) (*response, error) {
 func (s *Server) cursors() cursorCodec { return cursorCodec{key: s.cfg.CursorKey} }
 
 func (s *Server) eventQuery(p *params) (datastorage.EventQuery, paging) {
+	q := p.eventFilters()
+	q.Ascending = p.enum("order", "asc", "desc") == "asc"
+	g := p.paging(s.cursors(), cursorEvents, eventFilters)
+	q.Since, q.Until = p.span(s.cfg.Now(), g.cursor)
+	q.Limit, q.Offset, q.Count = g.limit, g.offset, g.count
+	if g.cursor != nil {
+		q.After = &datastorage.Position{Time: g.cursor.time, ID: g.cursor.id}
+		q.Size = g.cursor.size
+	}
+	return q, g
+}
+
+// eventFilters reads what events can be selected by, but for their time.
+func (p *params) eventFilters() datastorage.EventQuery {
 	q := datastorage.EventQuery{
 		CorrelationID: p.text("correlation_id"),
 		EventType:     p.text("event_type"),
@@ -224,20 +243,12 @@ func (s *Server) eventQuery(p *params) (datastorage.EventQuery, paging) {
 		ResourceID:    p.text("resource_id"),
 		TraceID:       p.text("trace_id"),
 		ParentID:      p.id("parent_event_id"),
-		Ascending:     p.enum("order", "asc", "desc") == "asc",
 	}
 	if prefix, ok := strings.CutSuffix(q.EventType, "*"); ok {
 		q.EventType, q.EventTypePrefix = prefix, prefix != ""
 	}
 	p.detail(&q)
-	g := p.paging(s.cursors(), cursorEvents, eventFilters)
-	q.Since, q.Until = p.span(s.cfg.Now(), g.cursor)
-	q.Limit, q.Offset, q.Count = g.limit, g.offset, g.count
-	if g.cursor != nil {
-		q.After = &datastorage.Position{Time: g.cursor.time, ID: g.cursor.id}
-		q.Size = g.cursor.size
-	}
-	return q, g
+	return q
 }
 
 // detail reads detail_key and detail_value, which go together.

@@ -90,18 +90,25 @@ func registerPool(reg prometheus.Registerer, pool func() PoolStats) {
 	}, func() float64 { return pool().Wait.Seconds() }))
 }
 
-// route returns the observer of one route.
-func (m *metrics) route(pattern string) func(status int, took time.Duration) {
-	seconds := m.requestSecs.WithLabelValues(pattern)
-	var byStatus sync.Map // int → prometheus.Counter
-	return func(status int, took time.Duration) {
-		seconds.Observe(took.Seconds())
-		c, ok := byStatus.Load(status)
-		if !ok {
-			c, _ = byStatus.LoadOrStore(status, m.requests.WithLabelValues(pattern, strconv.Itoa(status)))
-		}
-		c.(prometheus.Counter).Inc()
+// route is the metrics of one route.
+type route struct {
+	requests *prometheus.CounterVec
+	pattern  string
+	seconds  prometheus.Observer
+	byStatus sync.Map // int → prometheus.Counter
+}
+
+func (m *metrics) route(pattern string) *route {
+	return &route{requests: m.requests, pattern: pattern, seconds: m.requestSecs.WithLabelValues(pattern)}
+}
+
+// count counts an answer.
+func (r *route) count(status int) {
+	c, ok := r.byStatus.Load(status)
+	if !ok {
+		c, _ = r.byStatus.LoadOrStore(status, r.requests.WithLabelValues(r.pattern, strconv.Itoa(status)))
 	}
+	c.(prometheus.Counter).Inc()
 }
 
 // category is the metrics of the events of one category, found once.

@@ -251,7 +251,7 @@ func TestServer_CORS(t *testing.T) {
 			t.Errorf("preflight does not allow %s", method)
 		}
 	}
-	for _, name := range []string{"Content-Type", "Idempotency-Key", "traceparent", "X-Request-ID"} {
+	for _, name := range []string{"Content-Type", "Idempotency-Key", "Last-Event-ID", "traceparent", "X-Request-ID"} {
 		if !strings.Contains(a.header.Get("Access-Control-Allow-Headers"), name) {
 			t.Errorf("preflight does not allow the header %s", name)
 		}

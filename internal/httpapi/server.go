@@ -32,6 +32,8 @@ type Writer interface {
 type Config struct {
 	Writer Writer
 	Reader Reader
+	// Tail sends the log to those who follow it.
+	Tail Tail
 	// Rules are the limits for events.
 	Rules datastorage.Rules
 	// MaxBatch is the largest number of events in a batch.
@@ -125,6 +127,7 @@ func (s *Server) routes() []Route {
 		{"POST /api/v1/audit/events", auth.RoleWrite, s.postEvent},
 		{"POST /api/v1/audit/events/batch", auth.RoleWrite, s.postBatch},
 		{"GET /api/v1/audit/events", auth.RoleRead, s.listEvents},
+		{"GET /api/v1/audit/events/stream", auth.RoleRead, s.streamEvents},
 		{"GET /api/v1/audit/events/{event_id}", auth.RoleRead, s.getEvent},
 		{"GET /api/v1/audit/events/{event_id}/body", auth.RoleRead, s.getBody},
 		{"GET /api/v1/audit/correlations/{id}", auth.RoleRead, s.getCorrelation},

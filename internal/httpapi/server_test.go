@@ -24,6 +24,7 @@ import (
 	"github.com/datastorage-io/datastorage/internal/httpapi"
 	"github.com/datastorage-io/datastorage/internal/ingest"
 	"github.com/datastorage-io/datastorage/internal/sqlite"
+	"github.com/datastorage-io/datastorage/internal/tail"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -70,6 +71,7 @@ type server struct {
 	client   *http.Client
 	clock    *clock
 	store    *sqlite.Store
+	hub      *tail.Hub
 	registry *prometheus.Registry
 	logs     *lockedBuffer
 	bearer   string // sent with every request; "" for none
@@ -115,8 +117,14 @@ func newRecordedServer(t testing.TB, recorder *contracttest.Recorder, change ...
 	}, catalog.RecorderOptions{
 		FlushInterval: time.Millisecond, BatchSize: 100, MaxBytes: 1 << 20, Retention: 30, Log: log, Metrics: catalog.NewRecorderMetrics(s.registry),
 	})
+	tailLimits := tail.DefaultLimits(50)
+	tailLimits.Patience = time.Second
+	tailLimits.Heartbeat = 50 * time.Millisecond
+	hub := tail.NewHub(store, tailLimits, log, tail.NewMetrics(s.registry))
+	committer.Observe(func(int64, time.Time, []*datastorage.Record) { hub.Wake() })
+	s.hub = hub
 	cfg := httpapi.Config{
-		Writer: service, Reader: store, Catalogue: keeper, Recorder: searches, MaxBatch: 1000, MaxInFlight: 64 << 20, CursorKey: bytes.Repeat([]byte{7}, 32),
+		Writer: service, Reader: store, Tail: hub, Catalogue: keeper, Recorder: searches, MaxBatch: 1000, MaxInFlight: 64 << 20, CursorKey: bytes.Repeat([]byte{7}, 32),
 		Rules: datastorage.Rules{
 			Window: true, Past: 7 * 24 * time.Hour, Future: 5 * time.Minute,
 			Categories: datastorage.Categories, RetentionDays: datastorage.DefaultRetentionDays,
@@ -144,6 +152,7 @@ func newRecordedServer(t testing.TB, recorder *contracttest.Recorder, change ...
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	t.Cleanup(func() {
+		hub.Close()
 		front.Close()
 		if err := searches.Close(context.Background()); err != nil {
 			t.Error(err)
