@@ -72,7 +72,7 @@ var rules = []rule{
 	},
 	{
 		reason: "a projection is derived from the log through project.Log and project.Tx alone: it knows neither store, and not who reads it",
-		from:   []string{"./internal/project"},
+		from:   []string{"./internal/project", "./internal/outcome"},
 		except: []string{"./internal/project/projecttest"},
 		reach:  []string{"./internal/httpapi", "./internal/ingest", "./internal/sqlite", "./internal/postgres"},
 	},

@@ -1,0 +1,194 @@
+package outcome
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/datastorage-io/datastorage/internal/project"
+)
+
+// flags are the bits of the column of that name.
+type flags int64
+
+const (
+	// severalHomes says that the events that name an execution come from several correlations.
+	severalHomes flags = 1 << iota
+	// shadowed says that the events that name an execution do not say alone what counts: those are in the shadows.
+	shadowed
+)
+
+// record is a row of executionsTable or shadowsTable.
+type record struct {
+	// id is the kind of the row and a name: see executionRow and correlationRow.
+	id string
+	// link is, of an execution, the correlation whose events name it ("" with severalHomes), and of a shadow the execution
+	// that a correlation's events joined.
+	link  string
+	flags flags
+	Outcome
+}
+
+// executionRow and correlationRow are the ids of the rows of an execution that has a workflow_execution_id, and of the
+// events of a correlation that name none.
+func executionRow(executionID string) string     { return "x" + executionID }
+func correlationRow(correlationID string) string { return "c" + correlationID }
+
+func scanRecord(r project.Row) *record {
+	return &record{id: r.Text(0), link: r.Text(1), flags: flags(r.Int(2)), Outcome: scanOutcome(r, 3)}
+}
+
+// scanOutcome reads the columns of an Outcome, the first of which is column first.
+func scanOutcome(r project.Row, first int) Outcome {
+	return Outcome{
+		At: r.Int(first), LogIndex: r.Int(first + 1), Started: r.Int(first + 2), CorrelationID: r.Text(first + 3),
+		ExecutionID: r.Text(first + 4), IncidentType: r.Text(first + 5), WorkflowID: r.Text(first + 6),
+		WorkflowVersion: r.Text(first + 7), ActionType: r.Text(first + 8), Status: Status(r.Text(first + 9)),
+		EventOutcome: r.Text(first + 10), Severity: r.Text(first + 11), Namespace: r.Text(first + 12),
+		Cluster: r.Text(first + 13), Environment: r.Text(first + 14), Duration: r.Int(first + 15), Mode: Mode(r.Int(first + 16)),
+	}
+}
+
+// values appends the columns of a record in the order of outcomeColumns.
+func (r *record) values(args []any) []any {
+	o := &r.Outcome
+	return append(args, r.id, r.link, int64(r.flags), o.At, o.LogIndex, o.Started, o.CorrelationID, o.ExecutionID,
+		o.IncidentType, o.WorkflowID, o.WorkflowVersion, o.ActionType, string(o.Status), o.EventOutcome, o.Severity,
+		o.Namespace, o.Cluster, o.Environment, o.Duration, int64(o.Mode))
+}
+
+// load reads the records of a table by id.
+func load(ctx context.Context, tx project.Tx, table string, ids []string) (map[string]*record, error) {
+	found := make(map[string]*record, len(ids))
+	err := bySet(ctx, tx, "SELECT "+outcomeColumns+" FROM "+table+" WHERE id IN ", ids, func(r project.Row) error {
+		rec := scanRecord(r)
+		found[rec.id] = rec
+		return nil
+	})
+	return found, err
+}
+
+// setSizes are the sizes of the sets in statements: few, so that each is prepared once. A smaller set repeats its last
+// element.
+var setSizes = [...]int{1, 8, 64, 512}
+
+// bySet runs a statement that ends before a set, for all ids, in as few pieces as their number needs.
+func bySet(ctx context.Context, tx project.Tx, statement string, ids []string, each func(project.Row) error) error {
+	for len(ids) > 0 {
+		size := setSizes[len(setSizes)-1]
+		for _, s := range setSizes {
+			if s >= len(ids) {
+				size = s
+				break
+			}
+		}
+		args := make([]any, size)
+		for i := range args {
+			args[i] = ids[min(i, len(ids)-1)]
+		}
+		ids = ids[min(size, len(ids)):]
+		if err := tx.Query(ctx, statement+placeholders(size), args, each); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rowCounts are the numbers of rows that one statement inserts.
+var rowCounts = [...]int{128, 16, 1}
+
+// insert runs INSERT statements with as many rows as args hold. head ends with VALUES, tail says what to do with a row that
+// is there.
+func insert(ctx context.Context, tx project.Tx, head, tail string, columns int, args []any) error {
+	row := placeholders(columns)
+	for len(args) > 0 {
+		n := 1
+		for _, count := range rowCounts {
+			if count*columns <= len(args) {
+				n = count
+				break
+			}
+		}
+		statement := head + strings.Repeat(row+", ", n-1) + row + tail
+		if _, err := tx.Exec(ctx, statement, args[:n*columns]...); err != nil {
+			return err
+		}
+		args = args[n*columns:]
+	}
+	return nil
+}
+
+// placeholders returns n question marks in parentheses.
+func placeholders(n int) string {
+	return "(" + strings.Repeat("?, ", n-1) + "?)"
+}
+
+var outcomeColumnCount = strings.Count(outcomeColumns, ",") + 1
+
+// store inserts records or puts them in the place of those with their ids.
+func store(ctx context.Context, tx project.Tx, table string, records []*record) error {
+	args := make([]any, 0, len(records)*outcomeColumnCount)
+	for _, r := range records {
+		args = r.values(args)
+	}
+	var set []string
+	for _, column := range strings.Split(outcomeColumns, ", ")[1:] {
+		set = append(set, column+" = excluded."+column)
+	}
+	return insert(ctx, tx, "INSERT INTO "+table+" ("+outcomeColumns+") VALUES ",
+		" ON CONFLICT (id) DO UPDATE SET "+strings.Join(set, ", "), outcomeColumnCount, args)
+}
+
+// remove deletes rows by id.
+func remove(ctx context.Context, tx project.Tx, table string, ids []string) error {
+	for set := range slices.Chunk(ids, setSizes[1]) {
+		args := make([]any, setSizes[1])
+		for i := range args {
+			args[i] = set[min(i, len(set)-1)]
+		}
+		if _, err := tx.Exec(ctx, "DELETE FROM "+table+" WHERE id IN "+placeholders(len(args)), args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// store writes the changes of rollups and counts.
+func (d *deltas) store(ctx context.Context, tx project.Tx) error {
+	const rollupColumns = 13
+	var args []any
+	for _, key := range d.sortedRollups() {
+		t := d.rollups[key]
+		args = append(args, int64(key.level), key.bucket, key.hash(), key.incidentType, key.workflowID, key.workflowVersion,
+			key.actionType, t.Total, t.Successful, t.Failed, t.Selected, t.Chained, t.Escalated)
+	}
+	err := insert(ctx, tx, "INSERT INTO "+rollupsTable+" (level, bucket, dimensions, incident_type, workflow_id, "+
+		"workflow_version, action_type, "+tallyColumns+") VALUES ",
+		" ON CONFLICT (level, bucket, dimensions) DO UPDATE SET "+sums(rollupsTable, tallyColumns), rollupColumns, args)
+	if err != nil {
+		return err
+	}
+	const countColumns = 4
+	args = nil
+	for _, key := range d.sortedCounts() {
+		args = append(args, key.kind, key.bucket, key.value, d.counts[key])
+	}
+	return insert(ctx, tx, "INSERT INTO "+countsTable+" (kind, bucket, value, total) VALUES ",
+		" ON CONFLICT (kind, bucket, value) DO UPDATE SET "+sums(countsTable, "total"), countColumns, args)
+}
+
+// tallyColumns are the columns of a Tally.
+const tallyColumns = "total, successful, failed, selected, chained, escalated"
+
+func scanTally(r project.Row, first int) Tally {
+	return Tally{r.Int(first), r.Int(first + 1), r.Int(first + 2), r.Int(first + 3), r.Int(first + 4), r.Int(first + 5)}
+}
+
+// sums adds what is inserted to what is there.
+func sums(table, columns string) string {
+	var set []string
+	for column := range strings.SplitSeq(columns, ", ") {
+		set = append(set, column+" = "+table+"."+column+" + excluded."+column)
+	}
+	return strings.Join(set, ", ")
+}
