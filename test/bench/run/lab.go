@@ -217,41 +217,42 @@ type target struct {
 }
 
 // serve starts a server on a database and waits until it is ready.
-func (s *scope) serve(ctx context.Context, db database) (target, error) {
+func (s *scope) serve(ctx context.Context, db database, environ ...string) (target, error) {
 	dir, err := s.dataDir() // for the dead-letter queue
 	if err != nil {
 		return target{}, err
 	}
-	url, err := s.startServer(ctx, "--database-url", db.url, "--data-dir", dir)
+	url, err := s.startServer(ctx, environ, "--database-url", db.url, "--data-dir", dir)
 	return target{url, db.url}, err
 }
 
 // serveEmbedded starts a server on an embedded store of its own.
-func (s *scope) serveEmbedded(ctx context.Context) (target, error) {
+func (s *scope) serveEmbedded(ctx context.Context, environ ...string) (target, error) {
 	dir, err := s.dataDir()
 	if err != nil {
 		return target{}, err
 	}
-	url, err := s.startServer(ctx, "--data-dir", dir)
+	url, err := s.startServer(ctx, environ, "--data-dir", dir)
 	return target{url: url}, err
 }
 
 // serveFresh starts a server on a new database.
-func (s *scope) serveFresh(ctx context.Context) (target, error) {
+func (s *scope) serveFresh(ctx context.Context, environ ...string) (target, error) {
 	db, err := s.database(ctx)
 	if err != nil {
 		return target{}, err
 	}
-	return s.serve(ctx, db)
+	return s.serve(ctx, db, environ...)
 }
 
-func (s *scope) startServer(ctx context.Context, store ...string) (string, error) {
+// startServer starts a server with settings in its environment and waits until it is ready.
+func (s *scope) startServer(ctx context.Context, environ []string, store ...string) (string, error) {
 	address, err := freeAddress(ctx)
 	if err != nil {
 		return "", err
 	}
 	// Nothing balances load here that would have to notice.
-	environ := []string{"DATASTORAGE_SHUTDOWN_DRAIN_DELAY=0s"}
+	environ = append(environ, "DATASTORAGE_SHUTDOWN_DRAIN_DELAY=0s")
 	p, err := start(s.dir, "server", environ, s.server, append([]string{"serve", "--listen", address}, store...)...)
 	if err != nil {
 		return "", err

@@ -32,6 +32,7 @@ var rows = []row{
 	{"two-servers", "two servers on one PostgreSQL, and one", twoServers},
 	{"memory", "memory of the server under the single-event load", memory},
 	{"catalog-search", "import of workflows, and searches among them", catalogSearch},
+	{"projections", "single events while projections follow the log, and while nobody does", projections},
 	{"verify", "verify of an embedded store on one core", verify},
 }
 
