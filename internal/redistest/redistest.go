@@ -120,8 +120,19 @@ func Launch(ctx context.Context, settings ...string) (*Server, error) {
 	return s, nil
 }
 
+// BinaryVariable names the environment variable that names the server to test with, as a path or a name on PATH. Without it
+// what is installed is taken.
+const BinaryVariable = "DATASTORAGE_TEST_REDIS_SERVER"
+
 // find returns the path of the server's binary.
 func find() (string, error) {
+	if name := os.Getenv(BinaryVariable); name != "" {
+		path, err := exec.LookPath(name)
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", BinaryVariable, err)
+		}
+		return path, nil
+	}
 	for _, name := range []string{"redis-server", "valkey-server"} {
 		if path, err := exec.LookPath(name); err == nil {
 			return path, nil

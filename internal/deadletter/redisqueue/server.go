@@ -86,8 +86,11 @@ func (q *Queue) unsafe(ctx context.Context, info serverInfo, version [2]int) (fa
 
 // syncOnce makes a change and waits until it is synced.
 func (q *Queue) syncOnce(ctx context.Context) error {
+	if err := q.loadScripts(ctx); err != nil {
+		return err
+	}
 	for _, a := range q.send(ctx, []*change{{script: removeScript, args: []any{""}}}) {
-		if a.err != nil && !isUnknownScript(a.err) {
+		if a.err != nil {
 			return a.err
 		}
 	}

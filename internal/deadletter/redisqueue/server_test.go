@@ -3,6 +3,7 @@ package redisqueue
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -11,43 +12,91 @@ import (
 )
 
 // TestOpen_Unsafe: a server that may lose what it acknowledges is refused in one line that says what to do, and used with
-// a warning where that is wanted.
+// a warning where that is wanted. From 7.2 on a server syncs when it is asked to, whatever it does by itself.
 func TestOpen_Unsafe(t *testing.T) {
 	t.Parallel()
+	const safe = ""
 	for name, c := range map[string]struct {
-		settings []string
-		want     string
+		settings         []string
+		before72, from72 string
 	}{
-		"evicts":    {[]string{"--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"}, "set maxmemory-policy to noeviction"},
-		"no log":    {[]string{"--appendonly", "no"}, "set appendonly to yes"},
-		"no sync":   {[]string{"--appendfsync", "everysec"}, "set appendfsync to always"},
-		"rewrite":   {[]string{"--no-appendfsync-on-rewrite", "yes"}, "set no-appendfsync-on-rewrite to no"},
-		"no config": {[]string{"--rename-command", "CONFIG", ""}, "CONFIG GET is forbidden"},
+		"evicts": {
+			[]string{"--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"},
+			"set maxmemory-policy to noeviction", "set maxmemory-policy to noeviction",
+		},
+		"no log":    {[]string{"--appendonly", "no"}, "set appendonly to yes", "set appendonly to yes"},
+		"no sync":   {[]string{"--appendfsync", "no"}, "set appendfsync to always", "set appendfsync to always or everysec"},
+		"late sync": {[]string{"--appendfsync", "everysec"}, "set appendfsync to always", safe},
+		"rewrite":   {[]string{"--no-appendfsync-on-rewrite", "yes"}, "set no-appendfsync-on-rewrite to no", safe},
+		"no config": {[]string{"--rename-command", "CONFIG", ""}, "CONFIG GET is forbidden", safe},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			opts := testOptions(redistest.Start(t, c.settings...).URL(t), 1<<20)
+			want := c.before72
+			if syncsOnDemand(t, opts.URL) {
+				want = c.from72
+			}
 			q, err := Open(t.Context(), opts)
-			if err == nil {
-				_ = q.Close()
-				t.Fatal("the server is taken")
-			}
-			for _, want := range []string{c.want, "may lose acknowledged events", "dead_letters.redis.allow_unsafe"} {
-				if !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
-					t.Errorf("the error is %q, which lacks %q or has several lines", err, want)
+			if want != safe {
+				if err == nil {
+					_ = q.Close()
+					t.Fatal("the server is taken")
 				}
+				for _, want := range []string{want, "may lose acknowledged events", "dead_letters.redis.allow_unsafe"} {
+					if !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+						t.Errorf("the error is %q, which lacks %q or has several lines", err, want)
+					}
+				}
+				opts.AllowUnsafe = true
+				q, err = Open(t.Context(), opts)
 			}
-			opts.AllowUnsafe = true
-			q, err = Open(t.Context(), opts)
 			if err != nil {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { _ = q.Close() })
-			if w := q.Warnings(); len(w) != 1 || !strings.Contains(w[0], c.want) {
+			if w := strings.Join(q.Warnings(), "\n"); !strings.Contains(w, want) || (w == "") != (want == safe) {
 				t.Errorf("the warnings are %q", w)
 			}
 			mustPut(t, q, testMessage("c"))
 		})
+	}
+}
+
+// syncsOnDemand reports whether a server knows WAITAOF.
+func syncsOnDemand(t *testing.T, url string) bool {
+	t.Helper()
+	opts, err := redis.ParseURL(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := redis.NewClient(opts)
+	defer client.Close()
+	n, err := client.Do(t.Context(), "COMMAND", "INFO", "WAITAOF").Slice()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n[0] != nil
+}
+
+// TestPut_SyncsEnd: when a server that is asked to sync no longer does, nothing is acknowledged any more. One before 7.2
+// cannot be asked.
+func TestPut_SyncsEnd(t *testing.T) {
+	t.Parallel()
+	opts := testOptions(redistest.Start(t).URL(t), 1<<20)
+	opts.Timeout = 500 * time.Millisecond
+	q, err := Open(t.Context(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = q.Close() })
+	mustPut(t, q, testMessage("c"))
+	if err := q.client.ConfigSet(t.Context(), "appendfsync", "no").Err(); err != nil {
+		t.Fatal(err)
+	}
+	err = q.Put(t.Context(), []*deadletter.Message{testMessage("c")})
+	if asked := syncsOnDemand(t, opts.URL); asked != (err != nil) {
+		t.Errorf("Put returned %v; the server syncs on demand: %v", err, asked)
 	}
 }
 
