@@ -68,6 +68,7 @@ func TestServer_EveryDocumentedAnswer(t *testing.T) {
 		s.send(http.MethodPatch, patch+"/disable", nil)
 		s.send(http.MethodPost, lettersPath+"/L01/replay", nil)
 		s.send(http.MethodDelete, lettersPath+"/L02", object{"reason": "tidy"})
+		s.send(http.MethodPost, reconstructPath("rr-1"), nil)
 	}
 	letters := func() func(*configuration) { return withLetters(newQuarantine(t, 2)) }
 	broken := newQuarantine(t, 2)
@@ -91,6 +92,10 @@ func TestServer_EveryDocumentedAnswer(t *testing.T) {
 	id := s.write("event_id", uuid.NewString())["event_id"].(string)
 	s.get(eventsPath + "/" + id)
 	s.send(http.MethodGet, eventsPath+"/"+id+"/body", nil)
+	s.write("correlation_id", "rr-3", "event_type", "gateway.crd.created")
+	for _, id := range []string{"rr-1", "rr-3", "unknown"} {
+		s.send(http.MethodPost, reconstructPath(id), nil)
+	}
 	for _, path := range []string{correlationsPath + "unknown", timelinePath("unknown"), effectivenessPath + "unknown"} {
 		s.send(http.MethodGet, path, nil)
 	}

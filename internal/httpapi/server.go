@@ -132,6 +132,7 @@ func (s *Server) routes() []Route {
 		{"GET /api/v1/audit/events/{event_id}/body", auth.RoleRead, s.getBody},
 		{"GET /api/v1/audit/correlations/{id}", auth.RoleRead, s.getCorrelation},
 		{"GET /api/v1/audit/correlations/{id}/timeline", auth.RoleRead, s.getTimeline},
+		{"POST /api/v1/audit/remediation-requests/{id}/reconstruct", auth.RoleRead, s.reconstruct},
 		{"GET /api/v1/effectiveness/{correlation_id}", auth.RoleRead, s.getEffectiveness},
 		{"POST /api/v1/audit/notifications", auth.RoleWrite, s.postNotification},
 		{"GET /api/v1/audit/notifications", auth.RoleRead, s.listNotifications},

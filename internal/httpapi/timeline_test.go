@@ -11,6 +11,10 @@ const effectivenessPath = "/api/v1/effectiveness/"
 
 func timelinePath(id string) string { return correlationsPath + url.PathEscape(id) + "/timeline" }
 
+func reconstructPath(id string) string {
+	return "/api/v1/audit/remediation-requests/" + url.PathEscape(id) + "/reconstruct"
+}
+
 func TestServer_GetTimeline(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
@@ -79,6 +83,7 @@ func TestServer_Story_Unknown(t *testing.T) {
 	for _, id := range []string{"unknown", "%00", "%ff"} {
 		s.problem(s.send(http.MethodGet, correlationsPath+id+"/timeline", nil), http.StatusNotFound, "not-found")
 		s.problem(s.send(http.MethodGet, effectivenessPath+id, nil), http.StatusNotFound, "not-found")
+		s.problem(s.send(http.MethodPost, "/api/v1/audit/remediation-requests/"+id+"/reconstruct", nil), http.StatusNotFound, "not-found")
 	}
 }
 
@@ -95,4 +100,24 @@ func TestServer_GetEffectiveness(t *testing.T) {
 	if got["score"] != 0.40/0.75 || len(got["ignored"].([]any)) != 1 || got["components"].(object)["metrics_score"] != nil {
 		t.Errorf("the effectiveness is %v", got)
 	}
+}
+
+func TestServer_Reconstruct(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	s.storeAt(1, "event_data", object{"signal_name": "Down", "severity": "high", "target_resource": object{"kind": "Pod", "name": "a"}})
+	got := s.must(http.StatusOK, s.send(http.MethodPost, reconstructPath("rr-1"), nil))
+	if v := got["validation"].(object); v["is_valid"] != true || v["completeness"] == 0.0 {
+		t.Errorf("the answer is %v", got)
+	}
+	again := s.must(http.StatusOK, s.send(http.MethodPost, reconstructPath("rr-1"), "{"))
+	if again["remediation_request_yaml"] != got["remediation_request_yaml"] {
+		t.Errorf("the second answer is %v", again)
+	}
+	document := s.send(http.MethodPost, reconstructPath("rr-1"), nil, "Accept", "text/html, application/yaml;q=0.9")
+	if document.header.Get("Content-Type") != "application/yaml" || string(document.body) != got["remediation_request_yaml"] {
+		t.Errorf("the document is %s", document.body)
+	}
+	s.storeAt(2, "correlation_id", "rr-2", "event_type", "gateway.crd.created")
+	s.problem(s.send(http.MethodPost, reconstructPath("rr-2"), nil), http.StatusBadRequest, "validation-error", "gateway.signal.received")
 }

@@ -213,6 +213,8 @@ func field(e *project.Event, m *members, name string) jsontext.Value {
 		return quoted(e.Severity)
 	case "cluster_name":
 		return quoted(e.ClusterName)
+	case "correlation_id":
+		return quoted(e.CorrelationID)
 	}
 	m.load(e)
 	return m.body[name]

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
@@ -127,4 +128,13 @@ func away(t *testing.T, src *fixed, ask func() error) {
 			t.Errorf("read %d of %d fails: the answer is %v", n+1, reads, err)
 		}
 	}
+}
+
+// storable reports whether a store would take an event.
+func storable(e *datastorage.Event) bool {
+	if !utf8.ValidString(e.Type) {
+		return false
+	}
+	_, err := datastorage.ParseBody(datastorage.AppendBody(nil, e))
+	return err == nil
 }
