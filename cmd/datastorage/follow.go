@@ -37,13 +37,17 @@ func (l *followedLog) CommitOf(ctx context.Context, logIndex int64) (*ledger.Com
 	return l.store.CommitOf(ctx, logIndex)
 }
 
-// openTail returns what sends the log to clients that follow it, told of each commit.
-func openTail(cfg *config.Config, store store, committer *ingest.Committer, registry prometheus.Registerer, log *slog.Logger) *tail.Hub {
-	recent := project.NewRecent(store, recentBytes)
-	hub := tail.NewHub(&followedLog{recent, store}, tail.DefaultLimits(cfg.HTTP.MaxTailReaders), log, tail.NewMetrics(registry))
+// openTail returns what sends the log to clients that follow it.
+func openTail(cfg *config.Config, store store, recent *project.Recent, registry prometheus.Registerer, log *slog.Logger) *tail.Hub {
+	return tail.NewHub(&followedLog{recent, store}, tail.DefaultLimits(cfg.HTTP.MaxTailReaders), log, tail.NewMetrics(registry))
+}
+
+// tellOfCommits has those that follow the log told of each commit of this server.
+func tellOfCommits(committer *ingest.Committer, recent *project.Recent, wake ...func()) {
 	committer.Observe(func(first int64, at time.Time, records []*datastorage.Record) {
 		recent.Committed(first, at, records)
-		hub.Wake()
+		for _, w := range wake {
+			w()
+		}
 	})
-	return hub
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/datastorage-io/datastorage/internal/httpapi"
 	"github.com/datastorage-io/datastorage/internal/importer"
 	"github.com/datastorage-io/datastorage/internal/ingest"
+	"github.com/datastorage-io/datastorage/internal/project"
 	"github.com/datastorage-io/datastorage/internal/tail"
 	"github.com/datastorage-io/datastorage/internal/telemetry"
 )
@@ -109,9 +110,17 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) (err error
 		return err
 	}
 	api.Recorder = searches
-	hub := openTail(cfg, store, committer, registry, log)
+	recent := project.NewRecent(store, recentBytes)
+	hub := openTail(cfg, store, recent, registry, log)
 	defer hub.Close()
 	api.Tail = hub
+	derived, err := followLog(ctx, cfg, store, recent, registry, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, derived.Close()) }()
+	derived.serve(&api)
+	tellOfCommits(committer, recent, hub.Wake, derived.runner.Wake)
 	handler := httpapi.New(api)
 	server := newHTTPServer(cfg, handler, log)
 	failed := make(chan error, 1)

@@ -20,6 +20,8 @@ type store interface {
 	project.Log
 	catalog.Store
 	deadletter.Reports
+	// Projections opens the store of what is derived from the log; it is closed before the store.
+	Projections(ctx context.Context) (project.Store, error)
 	// PutSetting stores a value under a name that has none, and returns what is stored under it.
 	PutSetting(ctx context.Context, name string, value []byte) ([]byte, error)
 	// Name says what kind of store it is and where, without any secret.

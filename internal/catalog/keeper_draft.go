@@ -9,7 +9,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/datastorage-io/datastorage"
-	"github.com/datastorage-io/datastorage/internal/eventtype"
 )
 
 const (
@@ -33,7 +32,6 @@ type draft struct {
 	workflows map[uuid.UUID]*datastorage.Workflow
 	keys      map[string]*datastorage.Workflow
 	actions   map[string]*datastorage.ActionType
-	types     *eventtype.Registry
 }
 
 func newDraft(base *Snapshot, now time.Time, retention int) *draft {
@@ -43,7 +41,7 @@ func newDraft(base *Snapshot, now time.Time, retention int) *draft {
 	}
 	return &draft{
 		base: base, time: now, retention: retention, workflows: map[uuid.UUID]*datastorage.Workflow{},
-		keys: map[string]*datastorage.Workflow{}, actions: map[string]*datastorage.ActionType{}, types: base.EventTypes(),
+		keys: map[string]*datastorage.Workflow{}, actions: map[string]*datastorage.ActionType{},
 	}
 }
 

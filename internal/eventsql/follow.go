@@ -4,7 +4,7 @@ import "strings"
 
 // Follow returns the statement that reads a piece of the log in its order: its columns are HeaderColumns and the body of
 // those events whose type, category or member is among the given ones, NULL for all others. A type with a trailing *
-// matches a prefix; an event matches a member when its body holds that name as a JSON string. Two arguments are missing at
+// matches a prefix; an event matches a member when its body holds that name as one of an object. Two arguments are missing at
 // the end, the first log_index and the one behind the last; on PostgreSQL two more, the least and the greatest
 // event_timestamp, which prune partitions.
 func Follow(d Dialect, types, categories, members []string) Statement {
@@ -31,7 +31,7 @@ func Follow(d Dialect, types, categories, members []string) Statement {
 		} else {
 			b.write(" OR strpos(body, ")
 		}
-		b.bind(`"` + m + `"`)
+		b.bind(`"` + m + `":`)
 		b.write(") > 0")
 	}
 	b.write(" THEN body END FROM events WHERE log_index >= ")

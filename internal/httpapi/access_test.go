@@ -52,12 +52,11 @@ var routesByRole = []struct{ method, path, role string }{
 	{"GET", streamPath + "?limit=1", "read"}, // which is a 400 where it may
 	{"GET", eventsPath, "read"}, {"HEAD", eventsPath, "read"}, {"GET", eventsPath + "/x", "read"}, {"GET", eventsPath + "/x/body", "read"},
 	{"GET", timelinePath("x"), "read"}, {"GET", effectivenessPath + "x", "read"}, {"POST", reconstructPath("x"), "read"},
-	{"GET", correlationsPath + "x", "read"}, {"GET", notificationsPath, "read"}, {"GET", lettersPath, "read"}, {"GET", lettersPath + "/x", "read"},
+	{"GET", correlationListPath, "read"}, {"GET", correlationsPath + "x", "read"}, {"GET", notificationsPath, "read"}, {"GET", lettersPath, "read"}, {"GET", lettersPath + "/x", "read"},
 	{"GET", queuesPath, "read"}, {"POST", lettersPath + "/x/replay", "admin"}, {"DELETE", lettersPath + "/x", "admin"},
 	{"POST", workflowsPath, "write"}, {"GET", workflowsPath, "read"}, {"GET", exportPath, "read"}, {"GET", actionsPath, "read"}, {"GET", actionPath, "read"},
 	{"GET", workflowsPath + "/x", "read"}, {"PATCH", workflowsPath + "/x", "write"},
 	{"PATCH", workflowsPath + "/x/disable", "write"}, {"GET", versionsPath, "read"}, {"POST", searchPath, "read"}, {"POST", importPath, "write"},
-	{"GET", eventTypesPath, "read"}, {"GET", typePath, "read"}, {"PUT", typePath, "write"},
 	{"GET", "/health", ""}, {"GET", "/health/ready", ""}, {"GET", "/health/live", ""}, {"GET", "/metrics", ""}, {"GET", "/openapi.yaml", ""},
 }
 

@@ -50,10 +50,10 @@ func TestServer_EveryDocumentedAnswer(t *testing.T) {
 		workflowsPath: workflow(), searchPath: object{"filters": labels()}, importPath: object{"documents": string(demo.Catalogue())},
 	}
 	gets := []string{
-		queuesPath, lettersPath, lettersPath + "/L01", eventsPath, eventsPath + "/" + uuid.NewString(), eventsPath + "/" + uuid.NewString() + "/body", correlationsPath + "rr-1", notificationsPath,
+		queuesPath, lettersPath, lettersPath + "/L01", eventsPath, eventsPath + "/" + uuid.NewString(), eventsPath + "/" + uuid.NewString() + "/body", correlationsPath + "rr-1", correlationListPath, notificationsPath,
 		timelinePath("rr-1"), effectivenessPath + "rr-1",
 		streamPath + "?limit=1",
-		eventTypesPath, typePath, workflowsPath + "/" + uuid.NewString(), versionsPath, workflowsPath, exportPath, actionsPath, actionPath,
+		workflowsPath + "/" + uuid.NewString(), versionsPath, workflowsPath, exportPath, actionsPath, actionPath,
 		"/health", "/health/ready", "/health/live", "/metrics", "/openapi.yaml",
 	}
 	everything := func(s *server) {
@@ -63,7 +63,6 @@ func TestServer_EveryDocumentedAnswer(t *testing.T) {
 		for _, path := range gets {
 			s.send(http.MethodGet, path, nil)
 		}
-		s.put(typePath, eventType())
 		patch := workflowsPath + "/" + uuid.NewString()
 		s.send(http.MethodPatch, patch, object{"status": "active"})
 		s.send(http.MethodPatch, patch+"/disable", nil)
@@ -77,6 +76,7 @@ func TestServer_EveryDocumentedAnswer(t *testing.T) {
 	everything(newRecordedServer(t, recorder, withBrokenStore, withAwayCatalogue, withLetters(broken)))
 	failing := newRecordedServer(t, recorder, func(c *configuration) {
 		c.Reader, c.Writer, c.Catalogue, c.Tail, c.DeadLetters, c.Access.Local = nil, nil, nil, nil, (*quarantine)(nil), true
+		setProjections(c, nil)
 	})
 	everything(failing)
 	failing.send(http.MethodGet, streamPath, nil)
@@ -114,15 +114,6 @@ func TestServer_EveryDocumentedAnswer(t *testing.T) {
 		s.send(http.MethodPatch, path, stalled{t.Context()}, impatient, "yes")
 		s.as("text/plain", http.MethodPatch, path, "{}")
 	}
-	s.write("event_type", "my.type")
-	s.put(typePath, eventType())
-	s.put(typePath, eventType("mode", "warn"))
-	s.put(typePath, eventType(), "If-Match", `"7"`)
-	s.put(typePath, "{")
-	s.put(typePath, bytes.Repeat([]byte{' '}, 257<<10))
-	s.as("text/plain", http.MethodPut, typePath, "{}")
-	s.get(typePath)
-	s.send(http.MethodGet, typePath+"?version=x", nil)
 	for path := range posts {
 		s.send(http.MethodPost, path, "{")
 		s.send(http.MethodPost, path, bytes.Repeat([]byte{' '}, 17<<20))
@@ -141,7 +132,7 @@ func TestServer_EveryDocumentedAnswer(t *testing.T) {
 	req := s.request(http.MethodDelete, lettersPath+"/L02", "{}")
 	req.Header.Set("Content-Type", "text/plain")
 	s.do(req)
-	for _, path := range []string{eventsPath, notificationsPath, lettersPath, workflowsPath, actionPath, timelinePath("rr-1")} {
+	for _, path := range []string{eventsPath, correlationListPath, notificationsPath, lettersPath, workflowsPath, actionPath, timelinePath("rr-1")} {
 		s.send(http.MethodGet, path+"?limit=0", nil)
 	}
 	s.send(http.MethodGet, exportPath+"?status=gone", nil)

@@ -17,19 +17,22 @@ type cursor struct {
 	size int64
 	// since and until are the bounds as they were at the beginning; a relative time would move with the clock.
 	since, until time.Time
-	// time and id are those of the last element that was returned; a notification's id stands in number.
+	// time and id are those of the last element that was returned; a notification's id stands in number, a text in key.
 	time   time.Time
 	id     uuid.UUID
 	number int64
+	key    string
 }
 
 // Kinds of cursor, so that one list's cursor is not taken for another's.
 const (
 	cursorEvents        byte = 1
 	cursorNotifications byte = 2
+	cursorCorrelations  byte = 3
 	cursorTimeline      byte = 7
 )
 
+// cursorPayload is the length of a payload without its key, which stands at its end.
 const (
 	cursorPayload = 1 + sha256.Size/2 + 5*8 + 16
 	cursorMAC     = 16
@@ -39,13 +42,14 @@ const (
 type cursorCodec struct{ key []byte }
 
 func (c cursorCodec) encode(kind byte, filters [sha256.Size]byte, cur cursor) string {
-	b := make([]byte, 0, cursorPayload+cursorMAC)
+	b := make([]byte, 0, cursorPayload+len(cur.key)+cursorMAC)
 	b = append(b, kind)
 	b = append(b, filters[:sha256.Size/2]...)
 	for _, n := range [...]int64{cur.size, micros(cur.since), micros(cur.until), micros(cur.time), cur.number} {
 		b = binary.BigEndian.AppendUint64(b, uint64(n))
 	}
 	b = append(b, cur.id[:]...)
+	b = append(b, cur.key...)
 	return base64.RawURLEncoding.EncodeToString(append(b, c.mac(b)...))
 }
 
@@ -63,10 +67,10 @@ var (
 func (c cursorCodec) decode(s string, kind byte, filters [sha256.Size]byte) (*cursor, error) {
 	// The decoder passes over line breaks, so the length of the text counts too.
 	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
-	if err != nil || len(b) != cursorPayload+cursorMAC || len(s) != base64.RawURLEncoding.EncodedLen(len(b)) {
+	if err != nil || len(b) < cursorPayload+cursorMAC || len(s) != base64.RawURLEncoding.EncodedLen(len(b)) {
 		return nil, errCursor
 	}
-	payload, mac := b[:cursorPayload], b[cursorPayload:]
+	payload, mac := b[:len(b)-cursorMAC], b[len(b)-cursorMAC:]
 	if !hmac.Equal(mac, c.mac(payload)) || payload[0] != kind {
 		return nil, errCursor
 	}
@@ -81,7 +85,7 @@ func (c cursorCodec) decode(s string, kind byte, filters [sha256.Size]byte) (*cu
 	}
 	return &cursor{
 		size: n[0], since: fromMicros(n[1]), until: fromMicros(n[2]), time: fromMicros(n[3]), number: n[4],
-		id: uuid.UUID(payload[5*8:]),
+		id: uuid.UUID(payload[5*8 : 5*8+16]), key: string(payload[5*8+16:]),
 	}, nil
 }
 

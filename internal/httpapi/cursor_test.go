@@ -21,6 +21,7 @@ func TestCursorCodec(t *testing.T) {
 		want := cursor{
 			size: rapid.Int64Min(0).Draw(t, "size"), since: moments.Draw(t, "since"), until: moments.Draw(t, "until"), time: moments.Draw(t, "time"),
 			id: uuid.UUID(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "id")), number: rapid.Int64().Draw(t, "number"),
+			key: rapid.String().Draw(t, "key"),
 		}
 		filters := sha256.Sum256(rapid.SliceOf(rapid.Byte()).Draw(t, "filters"))
 		text := codec.encode(cursorEvents, filters, want)
@@ -45,6 +46,7 @@ func FuzzCursor(f *testing.F) {
 	codec, filters := cursorCodec{key: []byte("0123456789abcdef0123456789abcdef")}, sha256.Sum256([]byte("filters"))
 	f.Add(codec.encode(cursorEvents, filters, cursor{size: 7, time: time.UnixMicro(5).UTC()}))
 	f.Add(codec.encode(cursorNotifications, filters, cursor{number: 3}))
+	f.Add(codec.encode(cursorCorrelations, filters, cursor{key: "rr-1"}))
 	f.Add("")
 	f.Add("AAAA")
 	f.Fuzz(func(t *testing.T, text string) {

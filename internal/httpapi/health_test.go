@@ -13,6 +13,7 @@ import (
 	"github.com/datastorage-io/datastorage/api"
 	"github.com/datastorage-io/datastorage/internal/deadletter"
 	"github.com/datastorage-io/datastorage/internal/httpapi"
+	"github.com/datastorage-io/datastorage/internal/project"
 )
 
 // brokenReader is a store that cannot be reached.
@@ -40,7 +41,17 @@ func (brokenReader) QueueReports(context.Context) ([]deadletter.Report, error) {
 
 func (brokenReader) Ping(context.Context) error { return errBroken }
 
-func withBrokenStore(c *configuration) { c.Reader, c.Writer = brokenReader{}, failingWriter{errBroken} }
+// brokenView is a store of projections that does not answer.
+type brokenView struct{}
+
+func (brokenView) View(context.Context, string, func(project.Tx, int64) error) error {
+	return errBroken
+}
+
+func withBrokenStore(c *configuration) {
+	c.Reader, c.Writer = brokenReader{}, failingWriter{errBroken}
+	setProjections(c, brokenView{})
+}
 
 // probe checks the exact body of a probe's answer.
 func (s *server) probe(path string, status int, body string) {

@@ -51,6 +51,8 @@ type Config struct {
 	Diverged func() error
 	// Catalogue is the workflow catalogue.
 	Catalogue Catalogue
+	// Correlations lists remediations.
+	Correlations Correlations
 	// Recorder records the searches of the catalogue.
 	Recorder Recorder
 	// Fallback is the dead-letter queue that takes writes during an outage; nil when there is none.
@@ -86,7 +88,6 @@ type Server struct {
 	draining atomic.Bool
 	acts     sync.Mutex // held while a dead letter is changed
 	past     past
-	schemas  *schemaLog
 
 	nowhere http.Handler // answers what no route is for
 }
@@ -94,7 +95,6 @@ type Server struct {
 // New returns the server of a configuration.
 func New(cfg Config) *Server {
 	s := &Server{cfg: cfg, mux: http.NewServeMux(), metrics: newMetrics(cfg.Registry, cfg.PoolStats)}
-	s.schemas = newSchemaLog(cfg.Log, cfg.Now)
 	s.budget.limit = cfg.MaxInFlight
 	cfg.Registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "datastorage_http_inflight_bytes", Help: "Memory of the requests with a body that are not answered yet.",
@@ -132,6 +132,7 @@ func (s *Server) routes() []Route {
 		{"GET /api/v1/audit/events/stream", auth.RoleRead, s.streamEvents},
 		{"GET /api/v1/audit/events/{event_id}", auth.RoleRead, s.getEvent},
 		{"GET /api/v1/audit/events/{event_id}/body", auth.RoleRead, s.getBody},
+		{"GET /api/v1/audit/correlations", auth.RoleRead, s.listCorrelations},
 		{"GET /api/v1/audit/correlations/{id}", auth.RoleRead, s.getCorrelation},
 		{"GET /api/v1/audit/correlations/{id}/timeline", auth.RoleRead, s.getTimeline},
 		{"POST /api/v1/audit/remediation-requests/{id}/reconstruct", auth.RoleRead, s.reconstruct},
@@ -149,9 +150,6 @@ func (s *Server) routes() []Route {
 		{"GET /api/v1/workflows/by-name/{name}/versions", auth.RoleRead, s.listVersions},
 		{"POST /api/v1/workflows/search", auth.RoleRead, s.searchWorkflows},
 		{"POST /api/v1/workflows/import", auth.RoleWrite, s.importCatalogue},
-		{"GET /api/v1/event-types", auth.RoleRead, s.listEventTypes},
-		{"GET /api/v1/event-types/{type}", auth.RoleRead, s.getEventType},
-		{"PUT /api/v1/event-types/{type}", auth.RoleWrite, s.putEventType},
 		{"GET /api/v1/dead-letters", auth.RoleRead, s.listLetters},
 		{"GET /api/v1/dead-letters/{id}", auth.RoleRead, s.getLetter},
 		{"POST /api/v1/dead-letters/{id}/replay", auth.RoleAdmin, s.replayLetter},

@@ -134,6 +134,11 @@ func newRecordedServer(t testing.TB, recorder *contracttest.Recorder, change ...
 		PoolStats: func() httpapi.PoolStats { p := store.Stats(); return httpapi.PoolStats(p) },
 		Log:       log, Registry: s.registry, Now: s.clock.Now,
 	}
+	projections, err := store.Projections(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	setProjections(&cfg, &freshView{store, projections})
 	for _, f := range change {
 		f(&cfg)
 	}
@@ -159,6 +164,9 @@ func newRecordedServer(t testing.TB, recorder *contracttest.Recorder, change ...
 		}
 		keeper.Close()
 		committer.Close()
+		if err := projections.Close(); err != nil {
+			t.Error(err)
+		}
 		if err := store.Close(); err != nil {
 			t.Error(err)
 		}

@@ -1,7 +1,9 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -32,8 +34,8 @@ func (s *Store) Follow(ctx context.Context, from int64, limit int, bodies projec
 
 // followError is readError for a caller that has no time-out of its own.
 func (s *Store) followError(ctx context.Context, err error) error {
-	if err := ctx.Err(); err != nil {
-		return err
+	if ended := ctx.Err(); ended != nil || errors.Is(err, project.ErrPosition) {
+		return cmp.Or(ended, err)
 	}
 	return s.readError(err)
 }
@@ -59,7 +61,7 @@ func (f *follower) read(ctx context.Context, from, limit int64, bodies project.B
 		}
 	}
 	if b.Next == from {
-		return datastorage.Errorf(datastorage.CodeInternal, "no commit begins at log_index %d, where a follower stands", from)
+		return project.ErrPosition
 	}
 	b.Size = max(b.Size, b.Next)
 	b.CommittedAt = b.CommittedAt.UTC()

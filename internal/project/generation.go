@@ -55,6 +55,11 @@ func (t *generationTx) Query(ctx context.Context, statement string, args []any, 
 	return t.Tx.Query(ctx, t.text(statement), args, each)
 }
 
+// isUnused reports whether the generation was retired before a time, from which on no reader is left in its tables.
+func (g *Generation) isUnused(before time.Time) bool {
+	return g.State == retired && g.UpdatedAt.Before(before)
+}
+
 // generations reads the registry, in order of name and number; those of one projection when name is not empty.
 func generations(ctx context.Context, tx Tx, name string) (found []Generation, err error) {
 	err = tx.Query(ctx, `SELECT name, generation, version, position, state, updated_at FROM projections `+

@@ -4,6 +4,7 @@ package project
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/datastorage-io/datastorage"
@@ -21,8 +22,8 @@ type Event struct {
 type Bodies struct {
 	Types      []string // event types; a trailing * matches a prefix
 	Categories []string // event categories
-	// Members are names of members of the body, such as producer_id: an event whose body holds the name as a JSON string
-	// comes with its body. There may be more of them than hold the member.
+	// Members are names of members of the body, such as producer_id: an event whose body holds the name at any depth comes
+	// with its body.
 	Members []string
 }
 
@@ -40,9 +41,13 @@ type Batch struct {
 // Log is the log as a follower reads it.
 type Log interface {
 	// Follow reads whole commits from the one that begins at from, until limit events are reached; at least one commit
-	// when there is one. A from that no commit begins with is an error. It keeps no transaction open behind its return.
+	// when there is one. A from that no commit begins with, and that is not the end of the log, is ErrPosition. It keeps no
+	// transaction open behind its return.
 	Follow(ctx context.Context, from int64, limit int, bodies Bodies) (Batch, error)
 }
+
+// ErrPosition says that no commit of the log begins where a follower stands: what it holds was made from another log.
+var ErrPosition = errors.New("no commit of the log begins at this position")
 
 // Tx is a transaction on the tables of projections. Statements are written once for every store: arguments are ?, and of
 // the types int64, float64, string, []byte and nil; columns are bigint, double precision, bytea and {text}, which

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"database/sql/driver"
 	"errors"
@@ -31,8 +32,8 @@ func (s *Store) Follow(ctx context.Context, from int64, limit int, bodies projec
 
 // followError is readError for a caller that has no time-out of its own.
 func followError(ctx context.Context, err error) error {
-	if err := ctx.Err(); err != nil {
-		return err
+	if ended := ctx.Err(); ended != nil || errors.Is(err, project.ErrPosition) {
+		return cmp.Or(ended, err)
 	}
 	return readError(ctx, err)
 }
@@ -58,7 +59,7 @@ func (c *conn) nextCommits(ctx context.Context, from, limit int64) (project.Batc
 		err = nil
 	}
 	if err == nil && b.Next == from {
-		err = datastorage.Errorf(datastorage.CodeInternal, "no commit begins at log_index %d, where a follower stands", from)
+		err = project.ErrPosition
 	}
 	b.Size = max(b.Size, b.Next)
 	return b, err

@@ -123,8 +123,8 @@ func testFollowWithinCommit(t *testing.T, s Store) {
 	commit(t, s, events(t, 3)...)
 	commit(t, s, events(t, 2)...)
 	for _, from := range []int64{1, 2, 4, 6, 100} {
-		if b, err := s.Follow(t.Context(), from, 10, project.Bodies{}); err == nil {
-			t.Errorf("Follow(%d) returns %+v, want an error: no commit begins there", from, b)
+		if b, err := s.Follow(t.Context(), from, 10, project.Bodies{}); !errors.Is(err, project.ErrPosition) {
+			t.Errorf("Follow(%d) returns %+v, %v, want ErrPosition: no commit begins there", from, b, err)
 		}
 	}
 }

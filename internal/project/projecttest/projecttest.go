@@ -77,6 +77,8 @@ type Log struct {
 	Projections project.Store
 	// CommitEvents is how many events Append puts into a commit, BatchEvents how many a projection applies at a time.
 	CommitEvents, BatchEvents int
+	// Now is when commits are made; zero is the time.
+	Now time.Time
 }
 
 // SQLite opens an empty log in SQLite.
@@ -133,13 +135,20 @@ func (l *Log) Append(events ...datastorage.Event) (first int64) {
 		for i, e := range events[:n] {
 			records[i] = record(l.t, e)
 		}
-		c, next := ledger.NewCommit(&head, records, time.Now())
+		c, next := ledger.NewCommit(&head, records, l.now())
 		if err := l.Events.Commit(l.t.Context(), c, &datastorage.Write{Records: records}); err != nil {
 			l.t.Fatalf("commit events of the test: %v", err)
 		}
 		head, events = next, events[n:]
 	}
 	return first
+}
+
+func (l *Log) now() time.Time {
+	if l.Now.IsZero() {
+		return time.Now()
+	}
+	return l.Now
 }
 
 // record makes the record of an event as the server does: the event is written as a request and decoded.
