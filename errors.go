@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Code says what kind of fault an Error is. Its text is the suffix of the problem type on the wire.
@@ -19,6 +21,7 @@ const (
 	CodeNotFound         Code = "not-found"
 	CodeMethodNotAllowed Code = "method-not-allowed"
 	CodeConflict         Code = "conflict"
+	CodePrecondition     Code = "precondition-failed"
 	CodeTooLarge         Code = "payload-too-large"
 	CodeUnsupportedMedia Code = "unsupported-media-type"
 	CodeTooManyRequests  Code = "too-many-requests"
@@ -36,6 +39,8 @@ type Error struct {
 	Fields map[string]string
 	// Conflict names the resource, field and value of a conflict; nil otherwise.
 	Conflict *Conflict
+	// Extension is a JSON object whose members the caller gets beside the others; nil when there is none.
+	Extension jsontext.Value
 	// Cause is the underlying error, for the log only.
 	Cause error
 }

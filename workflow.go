@@ -143,11 +143,11 @@ type CatalogChange struct {
 	Time time.Time
 	// Kind says what Document is.
 	Kind CatalogChangeKind
-	// WorkflowID is the workflow that is made or changed; the nil UUID for an action type.
+	// WorkflowID is the workflow that is made or changed; the nil UUID for an action type or an event type.
 	WorkflowID uuid.UUID
-	// Key is what no two changes may share, "" when the change claims nothing: for a new workflow, see WorkflowKey.
+	// Key is what no two changes may share, "" when the change claims nothing: see WorkflowKey and EventTypeKey.
 	Key string
-	// Document is the whole workflow, its new state, or the action type, as JSON.
+	// Document is the whole workflow, its new state, the action type, or the version of an event type, as JSON.
 	Document []byte
 }
 
@@ -159,6 +159,7 @@ const (
 	ChangeWorkflow   CatalogChangeKind = "workflow"    // a new workflow
 	ChangeState      CatalogChangeKind = "state"       // the new state of a workflow
 	ChangeActionType CatalogChangeKind = "action_type" // a new or changed action type
+	ChangeEventType  CatalogChangeKind = "event_type"  // the next version of an event type
 )
 
 // WorkflowKey is what makes a workflow unique: its name and the meaning of its version.

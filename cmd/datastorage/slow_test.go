@@ -65,8 +65,13 @@ func listen(t *testing.T, cfg *config.Config) *listening {
 	if err != nil {
 		t.Fatal(err)
 	}
+	service := ingest.NewService(committer)
+	keeper, err := openCatalog(t.Context(), cfg, store, service, l.registry, log)
+	if err != nil {
+		t.Fatal(err)
+	}
 	handler := httpapi.New(httpapi.Config{
-		Writer: ingest.NewService(committer), Reader: store, Rules: rules(cfg), MaxBatch: cfg.Ingest.MaxBatchEvents,
+		Writer: service, Reader: store, Catalogue: keeper, Rules: rules(cfg), MaxBatch: cfg.Ingest.MaxBatchEvents,
 		MaxInFlight: int64(cfg.Ingest.MaxInFlightBytes), CursorKey: []byte("key"), Diverged: committer.Diverged,
 		Warnings:  func() []string { return nil },
 		PoolStats: func() httpapi.PoolStats { return httpapi.PoolStats(store.Stats()) },
@@ -83,6 +88,7 @@ func listen(t *testing.T, cfg *config.Config) *listening {
 	l.address = front.Listener.Addr().String()
 	t.Cleanup(func() {
 		front.Close()
+		keeper.Close()
 		committer.Close()
 		if err := store.Close(); err != nil {
 			t.Error(err)

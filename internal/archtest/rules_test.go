@@ -82,6 +82,18 @@ var rules = []rule{
 		reach:  []string{"./internal/httpapi", "./internal/ingest", "./internal/sqlite", "./internal/postgres"},
 	},
 	{
+		reason: "schemas are checked at the edge, by the command line and by the catalogue that keeps them: one library, behind one package that bounds it",
+		from:   []string{"..."},
+		except: []string{"./internal/eventtype", "./internal/contracttest", "./api"},
+		never:  []string{"github.com/santhosh-tekuri/jsonschema"},
+		tests:  true,
+	},
+	{
+		reason: "the registry of event types is part of the catalogue's snapshot: it knows neither how it is stored nor who asks",
+		from:   []string{"./internal/eventtype"},
+		reach:  []string{"./internal/httpapi", "./internal/ingest", "./internal/sqlite", "./internal/postgres", "./internal/catalog"},
+	},
+	{
 		reason: "stores know nothing of HTTP: they return typed errors, and the edge turns them into answers",
 		from:   []string{"./internal/sqlite", "./internal/postgres", "./internal/storetest", "./internal/ingest"},
 		never:  []string{"net/http"},

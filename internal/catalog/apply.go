@@ -67,6 +67,12 @@ func (b *builder) apply(c *Change) error {
 	case c.ActionType != nil:
 		b.describe(c.ActionType)
 		return nil
+	case c.EventType != nil:
+		next, err := s.eventTypes.Add(c.EventType)
+		if err == nil {
+			s.eventTypes = next
+		}
+		return err
 	}
 	return fmt.Errorf("it changes nothing")
 }

@@ -8,7 +8,8 @@ import (
 	"github.com/datastorage-io/datastorage"
 )
 
-// Change is a datastorage.CatalogChange whose document is decoded. Exactly one of Workflow, State and ActionType is set,
+// Change is a datastorage.CatalogChange whose document is decoded. Exactly one of Workflow, State, ActionType and
+// EventType is set,
 // and belongs to the catalogue from then on: whoever made it must not change it.
 type Change struct {
 	// Version is one more than that of the change before it; the first is 1.
@@ -21,6 +22,7 @@ type Change struct {
 	State      *datastorage.WorkflowState
 	WorkflowID uuid.UUID
 	ActionType *datastorage.ActionType
+	EventType  *datastorage.EventType
 }
 
 // history is all changes of a catalogue, the last ones first.

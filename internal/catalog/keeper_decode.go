@@ -39,6 +39,8 @@ func (d *Change) decode(c *datastorage.CatalogChange) (err error) {
 		d.State, err = datastorage.ParseWorkflowState(c.Document)
 	case datastorage.ChangeActionType:
 		d.ActionType, err = datastorage.ParseActionType(c.Document)
+	case datastorage.ChangeEventType:
+		d.EventType, err = datastorage.ParseEventType(c.Document)
 	default:
 		err = fmt.Errorf("%q is no kind of change that this version knows", c.Kind)
 	}

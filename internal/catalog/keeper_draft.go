@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/datastorage-io/datastorage"
+	"github.com/datastorage-io/datastorage/internal/eventtype"
 )
 
 const (
@@ -32,6 +33,7 @@ type draft struct {
 	workflows map[uuid.UUID]*datastorage.Workflow
 	keys      map[string]*datastorage.Workflow
 	actions   map[string]*datastorage.ActionType
+	types     *eventtype.Registry
 }
 
 func newDraft(base *Snapshot, now time.Time, retention int) *draft {
@@ -41,7 +43,7 @@ func newDraft(base *Snapshot, now time.Time, retention int) *draft {
 	}
 	return &draft{
 		base: base, time: now, retention: retention, workflows: map[uuid.UUID]*datastorage.Workflow{},
-		keys: map[string]*datastorage.Workflow{}, actions: map[string]*datastorage.ActionType{},
+		keys: map[string]*datastorage.Workflow{}, actions: map[string]*datastorage.ActionType{}, types: base.EventTypes(),
 	}
 }
 

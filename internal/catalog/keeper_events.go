@@ -11,6 +11,7 @@ const (
 	eventCategory    = "workflow"
 	workflowEvents   = "datastorage.workflow."
 	actionTypeEvents = "datastorage.action_type."
+	eventTypeEvents  = "datastorage.event_type."
 )
 
 // Actor is who makes a change. The zero value is the server itself.
@@ -56,6 +57,29 @@ type actionTypeData struct {
 func actionTypeEvent(act string, a *datastorage.ActionType, c *datastorage.CatalogChange, by Actor) (datastorage.Event, error) {
 	return newEvent(actionTypeEvents+act, act, a.Name, "action_type", by, actionTypeData{
 		ActionType: a.Name, CatalogVersion: c.Version, DocumentSHA256: digest(c.Document), ContentHash: a.ContentHash, Actor: by.ID,
+	})
+}
+
+// eventTypeData is the event_data of a new version of an event type.
+type eventTypeData struct {
+	EventType      string `json:"event_type"`
+	Version        int64  `json:"version"`
+	Mode           string `json:"mode"`
+	CatalogVersion int64  `json:"catalog_version"`
+	DocumentSHA256 string `json:"document_sha256"`
+	SchemaSHA256   string `json:"schema_sha256"`
+	Forced         bool   `json:"forced,omitempty"`
+	Actor          string `json:"actor,omitempty"`
+}
+
+func eventTypeEvent(t *datastorage.EventType, c *datastorage.CatalogChange, forced bool, by Actor) (datastorage.Event, error) {
+	act := "updated"
+	if t.Version == 1 {
+		act = "created"
+	}
+	return newEvent(eventTypeEvents+act, act, t.Name, "event_type", by, eventTypeData{
+		EventType: t.Name, Version: t.Version, Mode: t.Mode, CatalogVersion: c.Version, DocumentSHA256: digest(c.Document),
+		SchemaSHA256: digest(t.Schema), Forced: forced, Actor: by.ID,
 	})
 }
 

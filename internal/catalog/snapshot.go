@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/datastorage-io/datastorage"
+	"github.com/datastorage-io/datastorage/internal/eventtype"
 )
 
 // Snapshot is the catalogue at one version. It is immutable: all its methods may be called at the same time. What they
@@ -33,6 +34,8 @@ type Snapshot struct {
 	actions *actionTypes
 	tree    tree
 	text    textIndex
+
+	eventTypes *eventtype.Registry
 }
 
 // idNumber says which entry a workflow_id belongs to.
@@ -50,7 +53,7 @@ type family struct {
 
 // New returns the empty catalogue, version 0, which scores with the given weights. They must be valid.
 func New(w Weights) *Snapshot {
-	s := &Snapshot{custom: newCustomLabels(), actions: newActionTypes()}
+	s := &Snapshot{custom: newCustomLabels(), actions: newActionTypes(), eventTypes: eventtype.New()}
 	for label := range s.labels {
 		s.labels[label] = newVocabulary(label)
 	}
@@ -73,6 +76,9 @@ func (s *Snapshot) Version() int64 { return s.version }
 
 // Time returns when the last change was made, the zero time for the empty catalogue.
 func (s *Snapshot) Time() time.Time { return s.changed }
+
+// EventTypes returns the event types, whose history is that of the catalogue.
+func (s *Snapshot) EventTypes() *eventtype.Registry { return s.eventTypes }
 
 // Len returns the number of workflows, all versions counted.
 func (s *Snapshot) Len() int { return len(s.entries) }

@@ -57,6 +57,7 @@ var routesByRole = []struct{ method, path, role string }{
 	{"POST", workflowsPath, "write"}, {"GET", workflowsPath, "read"}, {"GET", exportPath, "read"}, {"GET", actionsPath, "read"}, {"GET", actionPath, "read"},
 	{"GET", workflowsPath + "/x", "read"}, {"PATCH", workflowsPath + "/x", "write"},
 	{"PATCH", workflowsPath + "/x/disable", "write"}, {"GET", versionsPath, "read"}, {"POST", searchPath, "read"}, {"POST", importPath, "write"},
+	{"GET", eventTypesPath, "read"}, {"GET", typePath, "read"}, {"PUT", typePath, "write"},
 	{"GET", "/health", ""}, {"GET", "/health/ready", ""}, {"GET", "/health/live", ""}, {"GET", "/metrics", ""}, {"GET", "/openapi.yaml", ""},
 }
 

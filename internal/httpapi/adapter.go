@@ -53,7 +53,7 @@ type call struct {
 }
 
 // methods are those that the API serves somewhere.
-var methods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPatch, http.MethodDelete}
+var methods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
 
 // adapt makes an http.Handler of a handler: request id, CORS, rate limit, who may call it, panics, problems, metrics, one
 // log line.
@@ -200,12 +200,12 @@ func (s *Server) cors(c *call) bool {
 		return false
 	}
 	h.Set("Access-Control-Allow-Origin", origin)
-	h.Set("Access-Control-Expose-Headers", "X-Request-ID, Retry-After, X-Ledger-Salt")
+	h.Set("Access-Control-Expose-Headers", "X-Request-ID, Retry-After, X-Ledger-Salt, ETag")
 	if c.Method != http.MethodOptions || c.Header.Get("Access-Control-Request-Method") == "" {
 		return false
 	}
 	h.Set("Access-Control-Allow-Methods", strings.Join(append(slices.Clone(methods), http.MethodOptions), ", "))
-	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, traceparent, X-Request-ID")
+	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, If-Match, Last-Event-ID, traceparent, X-Request-ID")
 	h.Set("Access-Control-Max-Age", "600")
 	return true
 }

@@ -22,6 +22,8 @@ type Catalogue interface {
 	Patch(ctx context.Context, id uuid.UUID, p datastorage.WorkflowPatch, by catalog.Actor) (*datastorage.Workflow, error)
 	// Disable disables a workflow; CodeNotFound when there is none.
 	Disable(ctx context.Context, id uuid.UUID, d datastorage.WorkflowDisable, by catalog.Actor) (*datastorage.Workflow, error)
+	// PutEventType stores the next version of an event type, unless the newest one says the same: then changed is false.
+	PutEventType(ctx context.Context, t *datastorage.EventType, how catalog.PutEventType, by catalog.Actor) (stored *datastorage.EventType, changed bool, err error)
 	// Import stores workflows and action types in their order; with an error come the results of those that were stored.
 	Import(ctx context.Context, items []catalog.ImportItem, opts catalog.ImportOptions) ([]catalog.Imported, error)
 }

@@ -53,7 +53,7 @@ func TestServer_EveryDocumentedAnswer(t *testing.T) {
 		queuesPath, lettersPath, lettersPath + "/L01", eventsPath, eventsPath + "/" + uuid.NewString(), eventsPath + "/" + uuid.NewString() + "/body", correlationsPath + "rr-1", correlationListPath, notificationsPath,
 		timelinePath("rr-1"), effectivenessPath + "rr-1",
 		streamPath + "?limit=1",
-		workflowsPath + "/" + uuid.NewString(), versionsPath, workflowsPath, exportPath, actionsPath, actionPath,
+		eventTypesPath, typePath, workflowsPath + "/" + uuid.NewString(), versionsPath, workflowsPath, exportPath, actionsPath, actionPath,
 		"/health", "/health/ready", "/health/live", "/metrics", "/openapi.yaml",
 	}
 	everything := func(s *server) {
@@ -63,6 +63,7 @@ func TestServer_EveryDocumentedAnswer(t *testing.T) {
 		for _, path := range gets {
 			s.send(http.MethodGet, path, nil)
 		}
+		s.put(typePath, eventType())
 		patch := workflowsPath + "/" + uuid.NewString()
 		s.send(http.MethodPatch, patch, object{"status": "active"})
 		s.send(http.MethodPatch, patch+"/disable", nil)
@@ -114,6 +115,15 @@ func TestServer_EveryDocumentedAnswer(t *testing.T) {
 		s.send(http.MethodPatch, path, stalled{t.Context()}, impatient, "yes")
 		s.as("text/plain", http.MethodPatch, path, "{}")
 	}
+	s.write("event_type", "my.type")
+	s.put(typePath, eventType())
+	s.put(typePath, eventType("mode", "warn"))
+	s.put(typePath, eventType(), "If-Match", `"7"`)
+	s.put(typePath, "{")
+	s.put(typePath, bytes.Repeat([]byte{' '}, 257<<10))
+	s.as("text/plain", http.MethodPut, typePath, "{}")
+	s.get(typePath)
+	s.send(http.MethodGet, typePath+"?version=x", nil)
 	for path := range posts {
 		s.send(http.MethodPost, path, "{")
 		s.send(http.MethodPost, path, bytes.Repeat([]byte{' '}, 17<<20))

@@ -38,6 +38,10 @@ func (s *Server) postEvent(c *call) (*response, error) {
 	}
 	applyTrace(&e, c.Header.Get("Traceparent"))
 	events := [1]datastorage.Event{e}
+	warnings, err := s.checkSchemas(c, events[:], false)
+	if err != nil {
+		return nil, err
+	}
 	stored, err := s.cfg.Writer.Write(c.Context(), events[:], false)
 	s.metrics.written(stored, events[:], err, c.began, s.cfg.Now())
 	if err != nil {
@@ -45,6 +49,7 @@ func (s *Server) postEvent(c *call) (*response, error) {
 	}
 	out := buffers.get()
 	status, b := appendStored(*out, &stored[0])
+	b = warnings.append(b)
 	return &response{status: status, body: b, buffer: out}, nil
 }
 
@@ -90,13 +95,17 @@ func (s *Server) postBatch(c *call) (*response, error) {
 		}
 		applyTrace(&events[i], trace)
 	}
+	warnings, err := s.checkSchemas(c, events, true)
+	if err != nil {
+		return nil, err
+	}
 	stored, err := s.cfg.Writer.Write(c.Context(), events, true)
 	s.metrics.written(stored, events, err, now, s.cfg.Now())
 	if err != nil {
 		return nil, err
 	}
 	status, b := appendBatch(nil, stored)
-	return &response{status: status, body: b}, nil
+	return &response{status: status, body: warnings.append(b)}, nil
 }
 
 // appendBatch appends the answer to the write of a batch. When some of its events are queued, it is that of all.

@@ -24,6 +24,7 @@ type metrics struct {
 	requests    *prometheus.CounterVec   // route, status
 	requestSecs *prometheus.HistogramVec // route
 	pushback    prometheus.Counter
+	violations  *prometheus.CounterVec // mode
 
 	categories            sync.Map // name → *category; the names are those of the configuration
 	events, notifications table
@@ -55,9 +56,10 @@ func newMetrics(reg prometheus.Registerer, pool func() PoolStats) *metrics {
 		pushback: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "datastorage_http_pushback_total", Help: "Requests refused because too many bytes were in flight.",
 		}),
+		violations:  counter("datastorage_event_type_violations_total", "Events whose event_data breaks the schema of their type, by its mode.", "mode"),
 		requestSecs: histogram("datastorage_http_request_duration_seconds", "Time to answer a request.", latency, "route"),
 	}
-	reg.MustRegister(m.traces, m.lag, m.write, m.writes, m.invalid, m.queries, m.querySecs, m.requests, m.requestSecs, m.pushback)
+	reg.MustRegister(m.traces, m.lag, m.write, m.writes, m.invalid, m.queries, m.querySecs, m.requests, m.requestSecs, m.pushback, m.violations)
 	m.events, m.notifications = m.table(tableEvents), m.table(tableNotifications)
 	registerPool(reg, pool)
 	return m
@@ -201,6 +203,10 @@ func (m *metrics) validation(e *datastorage.Error) {
 		if index, field, _ := strings.Cut(name, "."); isDigits(index) {
 			name = field
 		}
+		// Below these, names are the producers'.
+		if top, _, nested := strings.Cut(name, "."); nested && (top == "event_data" || top == "schema") {
+			name = top
+		}
 		if name == "" { // an element of a batch as a whole
 			name = "body"
 		}
@@ -210,6 +216,7 @@ func (m *metrics) validation(e *datastorage.Error) {
 
 // reasons are the labels of validation failures, by a phrase of their sentences.
 var reasons = []struct{ phrase, label string }{
+	{schemaRule, "schema"},
 	{"is required", "required"},
 	{"characters", "length"},
 	{"must be one of", "enum"},

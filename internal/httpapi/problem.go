@@ -30,6 +30,7 @@ var kinds = map[datastorage.Code]kind{
 	datastorage.CodeNotFound:         {http.StatusNotFound, "Not Found", slog.LevelInfo},
 	datastorage.CodeMethodNotAllowed: {http.StatusMethodNotAllowed, "Method Not Allowed", slog.LevelInfo},
 	datastorage.CodeConflict:         {http.StatusConflict, "Resource Conflict", slog.LevelInfo},
+	datastorage.CodePrecondition:     {http.StatusPreconditionFailed, "Precondition Failed", slog.LevelInfo},
 	datastorage.CodeTooLarge:         {http.StatusRequestEntityTooLarge, "Payload Too Large", slog.LevelInfo},
 	datastorage.CodeUnsupportedMedia: {http.StatusUnsupportedMediaType, "Unsupported Media Type", slog.LevelInfo},
 	datastorage.CodeTooManyRequests:  {http.StatusTooManyRequests, "Too Many Requests", slog.LevelInfo},
@@ -50,6 +51,7 @@ type problem struct {
 	Resource    string            `json:"resource,omitzero"`
 	Field       string            `json:"field,omitzero"`
 	Value       string            `json:"value,omitzero"`
+	Extension   jsontext.Value    `json:",embed"`
 }
 
 // writeProblem answers a request with the problem that err stands for. What is not a *datastorage.Error is an internal
@@ -59,7 +61,7 @@ func writeProblem(w http.ResponseWriter, r *http.Request, requestID string, e *d
 	p := problem{
 		Type: problemType + string(e.Code), Title: k.title, Status: k.status, Detail: e.Detail,
 		Instance: r.URL.EscapedPath(), RequestID: requestID, FieldErrors: e.Fields,
-		Retry: e.Code == datastorage.CodeUnavailable,
+		Retry: e.Code == datastorage.CodeUnavailable, Extension: e.Extension,
 	}
 	if e.Conflict != nil {
 		if e.Conflict.Resource == "workflow" {

@@ -88,6 +88,7 @@ type Server struct {
 	draining atomic.Bool
 	acts     sync.Mutex // held while a dead letter is changed
 	past     past
+	schemas  *schemaLog
 
 	nowhere http.Handler // answers what no route is for
 }
@@ -95,6 +96,7 @@ type Server struct {
 // New returns the server of a configuration.
 func New(cfg Config) *Server {
 	s := &Server{cfg: cfg, mux: http.NewServeMux(), metrics: newMetrics(cfg.Registry, cfg.PoolStats)}
+	s.schemas = newSchemaLog(cfg.Log, cfg.Now)
 	s.budget.limit = cfg.MaxInFlight
 	cfg.Registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "datastorage_http_inflight_bytes", Help: "Memory of the requests with a body that are not answered yet.",
@@ -150,6 +152,9 @@ func (s *Server) routes() []Route {
 		{"GET /api/v1/workflows/by-name/{name}/versions", auth.RoleRead, s.listVersions},
 		{"POST /api/v1/workflows/search", auth.RoleRead, s.searchWorkflows},
 		{"POST /api/v1/workflows/import", auth.RoleWrite, s.importCatalogue},
+		{"GET /api/v1/event-types", auth.RoleRead, s.listEventTypes},
+		{"GET /api/v1/event-types/{type}", auth.RoleRead, s.getEventType},
+		{"PUT /api/v1/event-types/{type}", auth.RoleWrite, s.putEventType},
 		{"GET /api/v1/dead-letters", auth.RoleRead, s.listLetters},
 		{"GET /api/v1/dead-letters/{id}", auth.RoleRead, s.getLetter},
 		{"POST /api/v1/dead-letters/{id}/replay", auth.RoleAdmin, s.replayLetter},

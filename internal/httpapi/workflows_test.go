@@ -58,6 +58,10 @@ func (awayCatalogue) Create(context.Context, *datastorage.Workflow, catalog.Acto
 	return nil, errAway
 }
 
+func (awayCatalogue) PutEventType(context.Context, *datastorage.EventType, catalog.PutEventType, catalog.Actor) (*datastorage.EventType, bool, error) {
+	return nil, false, errAway
+}
+
 func (awayCatalogue) Patch(context.Context, uuid.UUID, datastorage.WorkflowPatch, catalog.Actor) (*datastorage.Workflow, error) {
 	return nil, errAway
 }

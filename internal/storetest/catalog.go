@@ -58,21 +58,24 @@ func testChanges(t *testing.T, s Store) {
 		Version: 3, Time: base, Kind: datastorage.ChangeActionType,
 		Document: []byte(`{"content":"` + strings.Repeat("é", 200_000) + `"}`),
 	}
+	eventType := &datastorage.CatalogChange{
+		Version: 4, Time: base, Kind: datastorage.ChangeEventType, Key: datastorage.EventTypeKey("größer", 1), Document: []byte(`{"version":1}`),
+	}
 	if err := commitChanges(t, s, workflow); err != nil {
 		t.Fatal(err)
 	}
 	checkChanges(t, s, workflow)
-	if err := commitChanges(t, s, state, actionType); err != nil {
+	if err := commitChanges(t, s, state, actionType, eventType); err != nil {
 		t.Fatal(err)
 	}
-	checkChanges(t, s, workflow, state, actionType)
-	checkChanges(t, share(t, s), workflow, state, actionType)
-	checkSize(t, s, 3)
+	checkChanges(t, s, workflow, state, actionType, eventType)
+	checkChanges(t, share(t, s), workflow, state, actionType, eventType)
+	checkSize(t, s, 4)
 	for _, page := range []struct {
 		after int64
 		limit int
 		want  []int64
-	}{{0, 1, []int64{1}}, {0, 2, []int64{1, 2}}, {1, 5, []int64{2, 3}}, {2, 1, []int64{3}}, {3, 5, nil}, {9, 5, nil}} {
+	}{{0, 1, []int64{1}}, {0, 2, []int64{1, 2}}, {1, 2, []int64{2, 3}}, {2, 1, []int64{3}}, {3, 5, []int64{4}}, {4, 5, nil}, {9, 5, nil}} {
 		changes, err := s.Changes(t.Context(), page.after, page.limit)
 		var got []int64
 		for _, c := range changes {
