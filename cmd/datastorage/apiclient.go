@@ -146,13 +146,20 @@ func (c *apiClient) call(ctx context.Context, method, path string, body any) ([]
 	if err != nil {
 		return nil, fmt.Errorf("the answer of %s broke off: %w", c.base, err)
 	}
-	if resp.StatusCode != http.StatusOK {
-		return nil, c.refused(resp.StatusCode, answer)
+	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusCreated {
+		return nil, &refusal{c.refused(resp.StatusCode, answer), resp.StatusCode, answer}
 	}
 	return answer, nil
 }
 
-// refused is the error for an answer that is not 200.
+// refusal is the error for an answer that is not a success.
+type refusal struct {
+	error
+	status int
+	body   []byte
+}
+
+// refused says in words what an answer that is not a success says.
 func (c *apiClient) refused(status int, answer []byte) error {
 	var problem struct {
 		Detail    string `json:"detail"`

@@ -11,6 +11,9 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
+	"github.com/datastorage-io/datastorage"
+	"github.com/datastorage-io/datastorage/internal/catalog"
+	"github.com/datastorage-io/datastorage/internal/config"
 	"github.com/datastorage-io/datastorage/internal/importer"
 	"github.com/datastorage-io/datastorage/internal/ingest"
 	"github.com/datastorage-io/datastorage/internal/telemetry"
@@ -68,10 +71,18 @@ func (a *app) runImport(cmd *cobra.Command, name string, rebase bool) (err error
 		return fmt.Errorf("read the ledger: %w", err)
 	}
 	defer committer.Close()
-	began := time.Now()
+	began, broken := time.Now(), 0
+	check, err := schemaCheck(ctx, &cfg.Config, store, &broken)
+	if err != nil {
+		return err
+	}
 	result, err := importer.Import(ctx, file, store, ingest.NewService(committer), importer.Options{
-		Rules: rules(&cfg.Config), Rebase: rebase, Now: began, Progress: importProgress(a.stderr, size),
+		Rules: rules(&cfg.Config), Rebase: rebase, Now: began, Check: check, Progress: importProgress(a.stderr, size),
 	})
+	if broken > 0 {
+		fmt.Fprintf(a.stderr, "datastorage: warning: %d of the events break the schema of their event type, which an import does not refuse: "+
+			"\"datastorage event-types check\" lists them\n", broken)
+	}
 	if err != nil {
 		return importError(ctx, name, result, err)
 	}
@@ -82,6 +93,24 @@ func (a *app) runImport(cmd *cobra.Command, name string, rebase bool) (err error
 		fmt.Fprintf(a.stdout, "moved by %s\n", result.Shift)
 	}
 	return nil
+}
+
+// schemaCheck returns a function that counts the events that break the schema of their type, where it has the mode warn or
+// enforce; nil when no type has. What is past is not refused.
+func schemaCheck(ctx context.Context, cfg *config.Config, store store, broken *int) (func(*datastorage.Event), error) {
+	snapshot, err := catalog.Load(ctx, store, catalog.Weights(cfg.Catalog.Weights))
+	if err != nil {
+		return nil, err
+	}
+	registry := snapshot.EventTypes()
+	if !registry.Checks() {
+		return nil, nil
+	}
+	return func(e *datastorage.Event) {
+		if found, err := registry.Check(e.Type, e.Data); err == nil && found != nil {
+			*broken++
+		}
+	}, nil
 }
 
 func importError(ctx context.Context, name string, result importer.Result, err error) error {

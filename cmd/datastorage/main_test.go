@@ -28,7 +28,7 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exec-code": execCode, "quarantine": quarantine, "forget": forget},
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exec-code": execCode, "quarantine": quarantine, "forget": forget, "api": api},
 	})
 }
 

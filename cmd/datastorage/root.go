@@ -41,6 +41,7 @@ func (a *app) commands() []grouped {
 		{groupServe, newMigrateCommand},
 		{groupData, newImportCommand},
 		{groupData, newCatalogCommand},
+		{groupData, newEventTypesCommand},
 		{groupData, newDeadLettersCommand},
 		{groupAudit, newVerifyCommand},
 		{groupTools, newBenchCommand},

@@ -57,6 +57,8 @@ type Options struct {
 	// that a second run moves them to the same place.
 	Rebase bool
 	Now    time.Time
+	// Check, when set, is called once with each event of the file before any is stored, from one goroutine.
+	Check func(*datastorage.Event)
 	// Progress, when set, is called after each piece of work, from one goroutine at a time.
 	Progress func(Progress)
 }
@@ -150,6 +152,9 @@ func (im *importer) check(ctx context.Context, file io.Reader) (survey, error) {
 		}
 		if e.Time.After(s.newest) {
 			s.newest = e.Time
+		}
+		if im.opts.Check != nil {
+			im.opts.Check(&e)
 		}
 		s.events++
 		if s.events%maxChunk == 0 {
