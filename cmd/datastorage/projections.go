@@ -56,7 +56,9 @@ func followLog(ctx context.Context, cfg *config.Config, store store, recent proj
 		monitor: project.NewMonitor(store, opened, projections(), metrics),
 	}
 	ctx, f.stop = context.WithCancel(context.WithoutCancel(ctx))
-	f.running.Go(func() { f.runner.Run(ctx) })
+	if cfg.Projections.Enabled {
+		f.running.Go(func() { f.runner.Run(ctx) })
+	}
 	f.running.Go(func() { f.monitor.Run(ctx) })
 	return f, nil
 }

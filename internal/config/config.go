@@ -26,6 +26,9 @@ type Config struct {
 	Retention Retention `key:"retention"`
 	// The workflow catalogue.
 	Catalog Catalog `key:"catalog"`
+
+	// What is derived from the log.
+	Projections Projections `key:"projections"`
 	// Limits of the HTTP server.
 	HTTP HTTP `key:"http"`
 	// Who may call the API.
@@ -134,6 +137,12 @@ type Retention struct {
 
 	// Days that events of a category are kept, by category: a mapping in the file, gateway=30,workflow=365 in the environment.
 	ByCategory map[string]int `key:"by_category" default:"" min:"1" max:"36500"`
+}
+
+// Projections says who keeps up what is derived from the log.
+type Projections struct {
+	// Whether this server may do it; of all that may, one does. When none does, what is derived falls behind the log.
+	Enabled bool `key:"enabled" default:"true"`
 }
 
 // Catalog says how the workflow catalogue is kept and searched.

@@ -48,6 +48,7 @@ var manual = map[string]string{
 	"catalog.weights.service_mesh":            "What serviceMesh adds for the same mesh.",
 	"catalog.weights.service_mesh_wildcard":   "What it adds for * on either side; at most catalog.weights.service_mesh.",
 	"catalog.weights.stateful":                "What stateful adds for true on both sides.",
+	"projections.enabled":                     "Whether this server may do it; of all that may, one does. When none does, what is derived falls behind the log.",
 	"http.allowed_origins":                    "Origins that browsers may call the API from, such as https://ui.example.org; * is any. None by default.",
 	"http.rate_limit":                         "Requests per second that one client may send; beyond it the answer is 429. 0 is no limit.",
 	"http.rate_burst":                         "Requests that one client may send at once before http.rate_limit holds.",
