@@ -12,6 +12,7 @@ import (
 
 	"github.com/datastorage-io/datastorage/internal/config"
 	"github.com/datastorage-io/datastorage/internal/httpapi"
+	outcomes "github.com/datastorage-io/datastorage/internal/outcome"
 	"github.com/datastorage-io/datastorage/internal/project"
 	"github.com/datastorage-io/datastorage/internal/project/correlations"
 )
@@ -20,12 +21,14 @@ import (
 func projections() []project.Projection {
 	return []project.Projection{
 		correlations.Projection{},
+		outcomes.Projection{},
 	}
 }
 
 // serveProjections has the API read what is derived from the log.
 func serveProjections(api *httpapi.Config, view project.View) {
 	api.Correlations = correlations.NewList(view)
+	api.Outcomes = outcomes.NewReader(view)
 }
 
 // followers keeps projections up with the log while the server runs.

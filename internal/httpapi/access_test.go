@@ -54,6 +54,8 @@ var routesByRole = []struct{ method, path, role string }{
 	{"GET", timelinePath("x"), "read"}, {"GET", effectivenessPath + "x", "read"}, {"POST", reconstructPath("x"), "read"},
 	{"GET", correlationListPath, "read"}, {"GET", correlationsPath + "x", "read"}, {"GET", notificationsPath, "read"}, {"GET", lettersPath, "read"}, {"GET", lettersPath + "/x", "read"},
 	{"GET", queuesPath, "read"}, {"POST", lettersPath + "/x/replay", "admin"}, {"DELETE", lettersPath + "/x", "admin"},
+	{"GET", outcomePaths[0], "read"}, {"GET", outcomePaths[1], "read"}, {"GET", outcomePaths[2], "read"}, {"GET", incidentsPath, "read"}, {"GET", incidentsPath + "/x", "read"},
+	{"GET", outcomePaths[4], "read"}, {"GET", outcomePaths[5], "read"}, {"GET", outcomePaths[6], "read"}, {"GET", outcomePaths[7], "read"},
 	{"POST", workflowsPath, "write"}, {"GET", workflowsPath, "read"}, {"GET", exportPath, "read"}, {"GET", actionsPath, "read"}, {"GET", actionPath, "read"},
 	{"GET", workflowsPath + "/x", "read"}, {"PATCH", workflowsPath + "/x", "write"},
 	{"PATCH", workflowsPath + "/x/disable", "write"}, {"GET", versionsPath, "read"}, {"POST", searchPath, "read"}, {"POST", importPath, "write"},

@@ -56,6 +56,7 @@ func TestServer_EveryDocumentedAnswer(t *testing.T) {
 		eventTypesPath, typePath, workflowsPath + "/" + uuid.NewString(), versionsPath, workflowsPath, exportPath, actionsPath, actionPath,
 		"/health", "/health/ready", "/health/live", "/metrics", "/openapi.yaml",
 	}
+	gets = append(append(gets, outcomePaths...), incidentsPath+"/rr-1")
 	everything := func(s *server) {
 		for path, body := range posts {
 			s.send(http.MethodPost, path, body)
@@ -145,6 +146,11 @@ func TestServer_EveryDocumentedAnswer(t *testing.T) {
 	for _, path := range []string{eventsPath, correlationListPath, notificationsPath, lettersPath, workflowsPath, actionPath, timelinePath("rr-1")} {
 		s.send(http.MethodGet, path+"?limit=0", nil)
 	}
+	for _, path := range []string{incidentTypeRatePath, workflowRatePath, multiRatePath, incidentsPath + "?limit=0", aggregatePath + "success-rate", aggregatePath + "trend?period=x"} {
+		s.send(http.MethodGet, path, nil)
+	}
+	s.five()
+	s.send(http.MethodGet, incidentsPath+"/rr-1", nil)
 	s.send(http.MethodGet, exportPath+"?status=gone", nil)
 	s.send(http.MethodGet, actionsPath+"?severity=low", nil)
 	s.send(http.MethodGet, actionsPath+"/Unknown/workflows", nil)

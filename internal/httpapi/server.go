@@ -53,6 +53,8 @@ type Config struct {
 	Catalogue Catalogue
 	// Correlations lists remediations.
 	Correlations Correlations
+	// Outcomes are the executions of remediations and what has become of them.
+	Outcomes Outcomes
 	// Recorder records the searches of the catalogue.
 	Recorder Recorder
 	// Fallback is the dead-letter queue that takes writes during an outage; nil when there is none.
@@ -155,6 +157,15 @@ func (s *Server) routes() []Route {
 		{"GET /api/v1/event-types", auth.RoleRead, s.listEventTypes},
 		{"GET /api/v1/event-types/{type}", auth.RoleRead, s.getEventType},
 		{"PUT /api/v1/event-types/{type}", auth.RoleWrite, s.putEventType},
+		{"GET /api/v1/success-rate/incident-type", auth.RoleRead, s.incidentTypeRate},
+		{"GET /api/v1/success-rate/workflow", auth.RoleRead, s.workflowRate},
+		{"GET /api/v1/success-rate/multi-dimensional", auth.RoleRead, s.multiDimensionalRate},
+		{"GET /api/v1/incidents", auth.RoleRead, s.listIncidents},
+		{"GET /api/v1/incidents/{id}", auth.RoleRead, s.getIncident},
+		{"GET /api/v1/incidents/aggregate/success-rate", auth.RoleRead, s.aggregateSuccessRate},
+		{"GET /api/v1/incidents/aggregate/by-namespace", auth.RoleRead, s.aggregateByNamespace},
+		{"GET /api/v1/incidents/aggregate/by-severity", auth.RoleRead, s.aggregateBySeverity},
+		{"GET /api/v1/incidents/aggregate/trend", auth.RoleRead, s.aggregateTrend},
 		{"GET /api/v1/dead-letters", auth.RoleRead, s.listLetters},
 		{"GET /api/v1/dead-letters/{id}", auth.RoleRead, s.getLetter},
 		{"POST /api/v1/dead-letters/{id}/replay", auth.RoleAdmin, s.replayLetter},

@@ -244,7 +244,7 @@ func (r *record) outcome() *Outcome {
 
 // storeCorrelations writes what changed of which executions the correlations name.
 func (f *fold) storeCorrelations(ctx context.Context, tx project.Tx) error {
-	var args []any
+	var rows [][]any
 	for _, id := range f.inOrder {
 		c := f.correlations[id]
 		if c.sole == c.was.sole && c.several == c.was.several {
@@ -254,11 +254,10 @@ func (f *fold) storeCorrelations(ctx context.Context, tx project.Tx) error {
 		if c.several {
 			several = 1
 		}
-		args = append(args, c.id, c.sole, several)
+		rows = append(rows, []any{c.id, c.sole, several})
 	}
-	const columns = 3
-	return insert(ctx, tx, "INSERT INTO "+correlationsTable+" (id, execution_id, several) VALUES ",
-		" ON CONFLICT (id) DO UPDATE SET execution_id = excluded.execution_id, several = excluded.several", columns, args)
+	return project.Insert(ctx, tx, "INSERT INTO "+correlationsTable+" (id, execution_id, several)",
+		"ON CONFLICT (id) DO UPDATE SET execution_id = excluded.execution_id, several = excluded.several", rows)
 }
 
 // place puts the outcomes of a correlation that name no execution where they belong: into the shadows when they join an

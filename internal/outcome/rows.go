@@ -49,12 +49,14 @@ func scanOutcome(r project.Row, first int) Outcome {
 	}
 }
 
-// values appends the columns of a record in the order of outcomeColumns.
-func (r *record) values(args []any) []any {
+// values are the columns of a record in the order of outcomeColumns.
+func (r *record) values() []any {
 	o := &r.Outcome
-	return append(args, r.id, r.link, int64(r.flags), o.At, o.LogIndex, o.Started, o.CorrelationID, o.ExecutionID,
+	return []any{
+		r.id, r.link, int64(r.flags), o.At, o.LogIndex, o.Started, o.CorrelationID, o.ExecutionID,
 		o.IncidentType, o.WorkflowID, o.WorkflowVersion, o.ActionType, string(o.Status), o.EventOutcome, o.Severity,
-		o.Namespace, o.Cluster, o.Environment, o.Duration, int64(o.Mode))
+		o.Namespace, o.Cluster, o.Environment, o.Duration, int64(o.Mode),
+	}
 }
 
 // load reads the records of a table by id.
@@ -94,49 +96,23 @@ func bySet(ctx context.Context, tx project.Tx, statement string, ids []string, e
 	return nil
 }
 
-// rowCounts are the numbers of rows that one statement inserts.
-var rowCounts = [...]int{128, 16, 1}
-
-// insert runs INSERT statements with as many rows as args hold. head ends with VALUES, tail says what to do with a row that
-// is there.
-func insert(ctx context.Context, tx project.Tx, head, tail string, columns int, args []any) error {
-	row := placeholders(columns)
-	for len(args) > 0 {
-		n := 1
-		for _, count := range rowCounts {
-			if count*columns <= len(args) {
-				n = count
-				break
-			}
-		}
-		statement := head + strings.Repeat(row+", ", n-1) + row + tail
-		if _, err := tx.Exec(ctx, statement, args[:n*columns]...); err != nil {
-			return err
-		}
-		args = args[n*columns:]
-	}
-	return nil
-}
-
 // placeholders returns n question marks in parentheses.
 func placeholders(n int) string {
 	return "(" + strings.Repeat("?, ", n-1) + "?)"
 }
 
-var outcomeColumnCount = strings.Count(outcomeColumns, ",") + 1
-
 // store inserts records or puts them in the place of those with their ids.
 func store(ctx context.Context, tx project.Tx, table string, records []*record) error {
-	args := make([]any, 0, len(records)*outcomeColumnCount)
-	for _, r := range records {
-		args = r.values(args)
+	rows := make([][]any, len(records))
+	for i, r := range records {
+		rows[i] = r.values()
 	}
 	var set []string
 	for _, column := range strings.Split(outcomeColumns, ", ")[1:] {
 		set = append(set, column+" = excluded."+column)
 	}
-	return insert(ctx, tx, "INSERT INTO "+table+" ("+outcomeColumns+") VALUES ",
-		" ON CONFLICT (id) DO UPDATE SET "+strings.Join(set, ", "), outcomeColumnCount, args)
+	return project.Insert(ctx, tx, "INSERT INTO "+table+" ("+outcomeColumns+")",
+		"ON CONFLICT (id) DO UPDATE SET "+strings.Join(set, ", "), rows)
 }
 
 // remove deletes rows by id.
@@ -155,26 +131,26 @@ func remove(ctx context.Context, tx project.Tx, table string, ids []string) erro
 
 // store writes the changes of rollups and counts.
 func (d *deltas) store(ctx context.Context, tx project.Tx) error {
-	const rollupColumns = 13
-	var args []any
+	var rows [][]any
 	for _, key := range d.sortedRollups() {
 		t := d.rollups[key]
-		args = append(args, int64(key.level), key.bucket, key.hash(), key.incidentType, key.workflowID, key.workflowVersion,
-			key.actionType, t.Total, t.Successful, t.Failed, t.Selected, t.Chained, t.Escalated)
+		rows = append(rows, []any{
+			int64(key.level), key.bucket, key.hash(), key.incidentType, key.workflowID, key.workflowVersion, key.actionType,
+			t.Total, t.Successful, t.Failed, t.Selected, t.Chained, t.Escalated,
+		})
 	}
-	err := insert(ctx, tx, "INSERT INTO "+rollupsTable+" (level, bucket, dimensions, incident_type, workflow_id, "+
-		"workflow_version, action_type, "+tallyColumns+") VALUES ",
-		" ON CONFLICT (level, bucket, dimensions) DO UPDATE SET "+sums(rollupsTable, tallyColumns), rollupColumns, args)
+	err := project.Insert(ctx, tx, "INSERT INTO "+rollupsTable+" (level, bucket, dimensions, incident_type, workflow_id, "+
+		"workflow_version, action_type, "+tallyColumns+")",
+		"ON CONFLICT (level, bucket, dimensions) DO UPDATE SET "+sums(rollupsTable, tallyColumns), rows)
 	if err != nil {
 		return err
 	}
-	const countColumns = 4
-	args = nil
+	rows = nil
 	for _, key := range d.sortedCounts() {
-		args = append(args, key.kind, key.bucket, key.value, d.counts[key])
+		rows = append(rows, []any{key.kind, key.bucket, key.value, d.counts[key]})
 	}
-	return insert(ctx, tx, "INSERT INTO "+countsTable+" (kind, bucket, value, total) VALUES ",
-		" ON CONFLICT (kind, bucket, value) DO UPDATE SET "+sums(countsTable, "total"), countColumns, args)
+	return project.Insert(ctx, tx, "INSERT INTO "+countsTable+" (kind, bucket, value, total)",
+		"ON CONFLICT (kind, bucket, value) DO UPDATE SET "+sums(countsTable, "total"), rows)
 }
 
 // tallyColumns are the columns of a Tally.
