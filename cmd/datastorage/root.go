@@ -42,6 +42,7 @@ func (a *app) commands() []grouped {
 		{groupData, newImportCommand},
 		{groupData, newCatalogCommand},
 		{groupData, newEventTypesCommand},
+		{groupData, newProjectionsCommand},
 		{groupData, newDeadLettersCommand},
 		{groupAudit, newVerifyCommand},
 		{groupTools, newBenchCommand},

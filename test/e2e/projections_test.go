@@ -1,9 +1,15 @@
 package e2e
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/url"
+	"os/exec"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 )
 
 // correlationPage is the answer of GET /api/v1/audit/correlations.
@@ -45,6 +51,77 @@ func TestServe_Correlations(t *testing.T) {
 		}
 		if code := s.terminate(t); code != 0 {
 			t.Errorf("exit %d after SIGTERM", code)
+		}
+	})
+}
+
+// A projection is built again beside a server that is written to: its readers see no error, and never less than before. A
+// rebuild that is killed in the middle leaves nothing behind that the next one does not remove.
+func TestProjections_RebuildBesideServer(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, store []string) {
+		s := startServer(t, append(store, "--demo")...)
+		done := make(chan struct{})
+		var writer, reader sync.WaitGroup
+		writer.Go(func() {
+			for n := 0; ; n++ {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				post(t, s, event(fmt.Sprint("rr-", n%50), n))
+			}
+		})
+		reader.Go(func() {
+			for last := int64(0); ; {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				var list correlationPage
+				status, body, err := do("GET", s.url+"/api/v1/audit/correlations?event_type=e2e.test&limit=1000", nil)
+				if err == nil && status == 503 && last == 0 {
+					continue // the first build is under way
+				}
+				if err != nil || status != 200 || json.Unmarshal(body, &list) != nil {
+					t.Errorf("a reader got %d %s, %v", status, body, err)
+					return
+				}
+				events := int64(0)
+				for _, row := range list.Data {
+					events += row.Events
+				}
+				if events < last {
+					t.Errorf("a reader sees %d events behind %d", events, last)
+					return
+				}
+				last = events
+			}
+		})
+		rebuild := append([]string{"projections", "rebuild", "correlations"}, store...)
+		for range 3 {
+			killed := exec.Command(binary, rebuild...)
+			if err := killed.Start(); err != nil {
+				t.Fatal(err)
+			}
+			time.AfterFunc(100*time.Millisecond, func() { _ = killed.Process.Kill() })
+			_ = killed.Wait()
+			waitFor(t, func() bool {
+				_, errs, code := cli(t, rebuild...)
+				if code != 0 && !strings.Contains(errs, "another process builds this projection") {
+					t.Fatalf("exit %d\n%s", code, errs)
+				}
+				return code == 0
+			})
+		}
+		close(done)
+		writer.Wait()
+		reader.Wait()
+		out, errs, code := cli(t, append([]string{"projections", "list"}, store...)...)
+		if code != 0 || strings.Count(out, "\tlive\t") < 1 || strings.Contains(out, "\tbuilding\t") {
+			t.Errorf("exit %d\n%s%s", code, out, errs)
 		}
 	})
 }

@@ -109,6 +109,12 @@ func TestList(t *testing.T) {
 	})
 }
 
+func TestProjection_Splits(t *testing.T) {
+	t.Parallel()
+	projecttest.CheckSplits(t, correlations.Projection{}, randomEvents(rand.New(rand.NewPCG(3, 4)), 300))
+	projecttest.CheckSplits(t, correlations.Projection{}, projecttest.Runs(t))
+}
+
 func randomQuery(rng *rand.Rand) correlations.Query {
 	pick := func(values ...string) string { return values[rng.IntN(len(values))] }
 	q := correlations.Query{

@@ -20,11 +20,17 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
+	"regexp"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
 	"github.com/datastorage-io/datastorage"
@@ -236,3 +242,78 @@ func Parse(t testing.TB, lines []byte) (events []datastorage.Event) {
 	}
 	return events
 }
+
+// CheckSplits checks, on SQLite, that the tables of a projection hold the same rows however the log is cut into commits and
+// batches, wherever a process stops and another goes on, and when they are built again.
+func CheckSplits(t *testing.T, p project.Projection, events []datastorage.Event) {
+	t.Helper()
+	whole := SQLite(t)
+	whole.CommitEvents, whole.BatchEvents = len(events), len(events)
+	whole.Append(events...)
+	whole.CatchUp(p)
+	want := whole.Rows(p)
+	for seed := range uint64(4) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		l := SQLite(t)
+		for at := 0; at < len(events); {
+			n := min(1+rng.IntN(1+len(events)/4), len(events)-at)
+			l.CommitEvents, l.BatchEvents = 1+rng.IntN(20), 1+rng.IntN(100)
+			l.Append(events[at : at+n]...)
+			l.CatchUp(p)
+			at += n
+		}
+		if diff := cmp.Diff(want, l.Rows(p)); diff != "" {
+			t.Fatalf("%s depends on how the log is cut, seed %d (-whole +cut):\n%s", p.Name(), seed, diff)
+		}
+		l.BatchEvents = 1 + rng.IntN(100)
+		l.Rebuild(p)
+		if diff := cmp.Diff(want, l.Rows(p)); diff != "" {
+			t.Fatalf("%s is another one when it is built again, seed %d (-before +after):\n%s", p.Name(), seed, diff)
+		}
+	}
+}
+
+// Rebuild builds a projection again.
+func (l *Log) Rebuild(p project.Projection) {
+	l.t.Helper()
+	for _, err := range project.Build(l.t.Context(), limited{l.Events, l.BatchEvents}, l.Projections, []project.Projection{p}, project.BuildOptions{}) {
+		l.t.Fatal(err)
+	}
+}
+
+// Rows returns the rows of all live tables of a projection as texts, in order, on SQLite. What a table does not declare
+// is not part of a row.
+func (l *Log) Rows(p project.Projection) (rows []string) {
+	l.t.Helper()
+	err := l.View(p).View(l.t.Context(), p.Name(), func(tx project.Tx, position int64) error {
+		rows = append(rows, fmt.Sprint("position ", position))
+		for _, table := range p.Tables() {
+			read := func(statement string, into *[]string) error {
+				return tx.Query(l.t.Context(), statement, nil, func(r project.Row) error {
+					*into = append(*into, r.Text(0))
+					return nil
+				})
+			}
+			var columns []string
+			if err := read(`SELECT 'quote("' || name || '")' FROM pragma_table_info('`+table+`')`, &columns); err != nil {
+				return err
+			}
+			if err := read(`SELECT '`+table+`: ' || `+strings.Join(columns, ` || ', ' || `)+` FROM `+table, &rows); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	// Another generation has another number in its name.
+	for i, row := range rows {
+		rows[i] = generation.ReplaceAllString(row, ":")
+	}
+	slices.Sort(rows)
+	return rows
+}
+
+// generation is the number at the end of a table's name.
+var generation = regexp.MustCompile(`_\d+:`)
