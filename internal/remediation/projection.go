@@ -1,0 +1,232 @@
+package remediation
+
+import (
+	"context"
+	"fmt"
+	"hash/crc32"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/datastorage-io/datastorage/internal/project"
+)
+
+// Name is the name of the projection.
+const Name = "remediations"
+
+// schemaVersion changes with what the columns hold.
+const schemaVersion = 1
+
+// Projection keeps one row for each remediation: what its events say, with the place in the log of each. It implements
+// project.Projection.
+type Projection struct{}
+
+// Name implements project.Projection.
+func (Projection) Name() string { return Name }
+
+// Version implements project.Projection. It changes with the facts that are stored.
+func (Projection) Version() int {
+	h := crc32.NewIEEE()
+	fmt.Fprintln(h, schemaVersion)
+	for _, r := range table() {
+		if r.Stored {
+			fmt.Fprintln(h, r)
+		}
+	}
+	return int(h.Sum32())
+}
+
+// Bodies implements project.Projection.
+func (Projection) Bodies() project.Bodies {
+	var b project.Bodies
+	for _, r := range table() {
+		for i := range r.From {
+			s := &r.From[i]
+			if !r.Stored {
+				continue
+			}
+			if s.Event != "" && !slices.Contains(b.Types, s.Event) {
+				b.Types = append(b.Types, s.Event)
+			}
+			if s.Category != "" && !slices.Contains(b.Categories, s.Category) {
+				b.Categories = append(b.Categories, s.Category)
+			}
+		}
+	}
+	return b
+}
+
+const (
+	rowsTable = "p_remediations_{g}"
+	columns   = "correlation_id, target_kind, target_name, target_namespace, owner_kind, owner_name, owner_namespace, cluster, " +
+		"at, log_index, acted, pre_hash, post_hash, facts"
+)
+
+// Schema implements project.Projection. Remediations are found by the object that the signal was about (target_…), and by
+// the one that the analysis chose to repair (owner_…). Kinds are in lower case. at is when the remediation was completed,
+// or else its latest event.
+func (Projection) Schema() []string {
+	return []string{
+		"CREATE TABLE " + rowsTable + ` (
+	correlation_id   {text} NOT NULL PRIMARY KEY,
+	target_kind      {text} NOT NULL,
+	target_name      {text} NOT NULL,
+	target_namespace {text} NOT NULL,
+	owner_kind       {text} NOT NULL,
+	owner_name       {text} NOT NULL,
+	owner_namespace  {text} NOT NULL,
+	cluster          {text} NOT NULL,
+	at               bigint NOT NULL,
+	log_index        bigint NOT NULL,
+	acted            bigint NOT NULL,
+	pre_hash         {text} NOT NULL,
+	post_hash        {text} NOT NULL,
+	facts            bytea  NOT NULL
+)`,
+		"CREATE INDEX p_remediations_target_{g} ON " + rowsTable + " (target_name, target_namespace, target_kind, cluster, at)",
+		"CREATE INDEX p_remediations_owner_{g} ON " + rowsTable + " (owner_name, owner_namespace, owner_kind, cluster, at)",
+	}
+}
+
+// Tables implements project.Projection.
+func (Projection) Tables() []string { return []string{rowsTable} }
+
+// Apply implements project.Projection.
+func (Projection) Apply(ctx context.Context, tx project.Tx, events []project.Event) error {
+	said := map[string][]*project.Event{}
+	for i := range events {
+		if e := &events[i]; isRead(e) {
+			said[e.CorrelationID] = append(said[e.CorrelationID], e)
+		}
+	}
+	if len(said) == 0 {
+		return nil
+	}
+	ids := slices.Sorted(maps.Keys(said))
+	known, err := load(ctx, tx, ids)
+	if err != nil {
+		return err
+	}
+	var changed []string
+	for _, id := range ids {
+		facts := known[id]
+		if facts == nil {
+			facts = &Facts{storedOnly: true}
+			known[id] = facts
+		}
+		says := false
+		for _, e := range said[id] {
+			says = facts.Add(e) || says
+		}
+		if says {
+			changed = append(changed, id)
+		}
+	}
+	return store(ctx, tx, changed, known)
+}
+
+// isRead reports whether a stored fact may come from an event.
+func isRead(e *project.Event) bool {
+	for _, r := range table() {
+		for i := range r.From {
+			if r.Stored && r.From[i].reads(e.Type, e.Category) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// sets are the sizes of the sets in statements: few, so that each is prepared once. A smaller set repeats its last element.
+var sets = [...]int{1, 8, 64, 512}
+
+// load reads what is known of remediations.
+func load(ctx context.Context, tx project.Tx, ids []string) (map[string]*Facts, error) {
+	found := make(map[string]*Facts, len(ids))
+	for len(ids) > 0 {
+		size := sets[len(sets)-1]
+		for _, s := range sets {
+			if s >= len(ids) {
+				size = s
+				break
+			}
+		}
+		args := make([]any, size)
+		for i := range args {
+			args[i] = ids[min(i, len(ids)-1)]
+		}
+		ids = ids[min(size, len(ids)):]
+		statement := "SELECT correlation_id, facts FROM " + rowsTable + " WHERE correlation_id IN " + placeholders(size)
+		err := tx.Query(ctx, statement, args, func(r project.Row) error {
+			facts, err := decodeFacts(r.Bytes(1))
+			found[r.Text(0)] = facts
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+// placeholders returns n question marks in parentheses.
+func placeholders(n int) string { return "(" + strings.Repeat("?, ", n-1) + "?)" }
+
+// rowCounts are the numbers of rows that one statement inserts.
+var rowCounts = [...]int{64, 8, 1}
+
+// store inserts rows or puts them in the place of those that are there.
+func store(ctx context.Context, tx project.Tx, ids []string, known map[string]*Facts) error {
+	names := strings.Split(columns, ", ")
+	var set []string
+	for _, name := range names[1:] {
+		set = append(set, name+" = excluded."+name)
+	}
+	row := placeholders(len(names))
+	for len(ids) > 0 {
+		n := 1
+		for _, count := range rowCounts {
+			if count <= len(ids) {
+				n = count
+				break
+			}
+		}
+		args := make([]any, 0, n*len(names))
+		for _, id := range ids[:n] {
+			values, err := known[id].row(id)
+			if err != nil {
+				return err
+			}
+			args = append(args, values...)
+		}
+		ids = ids[n:]
+		_, err := tx.Exec(ctx, "INSERT INTO "+rowsTable+" ("+columns+") VALUES "+strings.Repeat(row+", ", n-1)+row+
+			" ON CONFLICT (correlation_id) DO UPDATE SET "+strings.Join(set, ", "), args...)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// row is the row of a remediation, in the order of columns.
+func (f *Facts) row(id string) ([]any, error) {
+	encoded, err := f.encode()
+	if err != nil {
+		return nil, err
+	}
+	target, owner := f.known["target"].Target(), f.known["remediation_target"].Target()
+	acted := int64(0)
+	if _, ok := f.known["workflow_id"]; ok {
+		acted = 1
+	}
+	latest := int64(0)
+	for _, fact := range f.known {
+		latest = max(latest, fact.LogIndex)
+	}
+	return []any{
+		id, strings.ToLower(target.Kind), target.Name, target.Namespace, strings.ToLower(owner.Kind), owner.Name, owner.Namespace,
+		f.Text("cluster"), f.at().UnixMicro(), latest, acted,
+		f.Text("pre_remediation_spec_hash"), f.Text("post_remediation_spec_hash"), encoded,
+	}, nil
+}
