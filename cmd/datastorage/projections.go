@@ -15,6 +15,7 @@ import (
 	outcomes "github.com/datastorage-io/datastorage/internal/outcome"
 	"github.com/datastorage-io/datastorage/internal/project"
 	"github.com/datastorage-io/datastorage/internal/project/correlations"
+	"github.com/datastorage-io/datastorage/internal/remediation"
 )
 
 // projections are what is derived from the log.
@@ -22,6 +23,7 @@ func projections() []project.Projection {
 	return []project.Projection{
 		correlations.Projection{},
 		outcomes.Projection{},
+		remediation.Projection{},
 	}
 }
 
@@ -29,6 +31,7 @@ func projections() []project.Projection {
 func serveProjections(api *httpapi.Config, view project.View) {
 	api.Correlations = correlations.NewList(view)
 	api.Outcomes = outcomes.NewReader(view)
+	api.History = remediation.NewHistory(view)
 }
 
 // followers keeps projections up with the log while the server runs.

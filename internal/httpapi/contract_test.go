@@ -51,7 +51,7 @@ func TestServer_EveryDocumentedAnswer(t *testing.T) {
 	}
 	gets := []string{
 		queuesPath, lettersPath, lettersPath + "/L01", eventsPath, eventsPath + "/" + uuid.NewString(), eventsPath + "/" + uuid.NewString() + "/body", correlationsPath + "rr-1", correlationListPath, notificationsPath,
-		timelinePath("rr-1"), effectivenessPath + "rr-1",
+		timelinePath("rr-1"), effectivenessPath + "rr-1", historyPath + "?target_kind=Pod&target_name=a",
 		streamPath + "?limit=1",
 		eventTypesPath, typePath, workflowsPath + "/" + uuid.NewString(), versionsPath, workflowsPath, exportPath, actionsPath, actionPath,
 		"/health", "/health/ready", "/health/live", "/metrics", "/openapi.yaml",
@@ -152,6 +152,7 @@ func TestServer_EveryDocumentedAnswer(t *testing.T) {
 	s.five()
 	s.send(http.MethodGet, incidentsPath+"/rr-1", nil)
 	s.send(http.MethodGet, exportPath+"?status=gone", nil)
+	s.send(http.MethodGet, historyPath, nil)
 	s.send(http.MethodGet, actionsPath+"?severity=low", nil)
 	s.send(http.MethodGet, actionsPath+"/Unknown/workflows", nil)
 	time.AfterFunc(100*time.Millisecond, s.hub.Close)

@@ -55,6 +55,8 @@ type Config struct {
 	Correlations Correlations
 	// Outcomes are the executions of remediations and what has become of them.
 	Outcomes Outcomes
+	// History reads what was tried on an object.
+	History History
 	// Recorder records the searches of the catalogue.
 	Recorder Recorder
 	// Fallback is the dead-letter queue that takes writes during an outage; nil when there is none.
@@ -140,6 +142,7 @@ func (s *Server) routes() []Route {
 		{"GET /api/v1/audit/correlations/{id}", auth.RoleRead, s.getCorrelation},
 		{"GET /api/v1/audit/correlations/{id}/timeline", auth.RoleRead, s.getTimeline},
 		{"POST /api/v1/audit/remediation-requests/{id}/reconstruct", auth.RoleRead, s.reconstruct},
+		{"GET /api/v1/remediation-history/context", auth.RoleRead, s.getRemediationHistory},
 		{"GET /api/v1/effectiveness/{correlation_id}", auth.RoleRead, s.getEffectiveness},
 		{"POST /api/v1/audit/notifications", auth.RoleWrite, s.postNotification},
 		{"GET /api/v1/audit/notifications", auth.RoleRead, s.listNotifications},

@@ -73,6 +73,18 @@ func (f *Facts) Get(name string) (Fact, bool) {
 // Text returns the value of a fact as a text, "" when no event says it.
 func (f *Facts) Text(name string) string { return f.known[name].Text() }
 
+// statuses are what an event_outcome stands for where no event says how the run of the workflow ended.
+var statuses = map[string]string{"success": "completed", "failure": "failed", "pending": "pending"}
+
+// Status returns how the remediation ended: completed, failed, pending, executing, rolled-back, or another word of an event;
+// "" when no event says.
+func (f *Facts) Status() string {
+	if status := f.Text("status"); status != "" {
+		return status
+	}
+	return statuses[f.Text("event_outcome")]
+}
+
 // Add adds an event, in any order; of two values of a fact the table decides. It reports whether the event says anything.
 func (f *Facts) Add(e *project.Event) bool {
 	var m members
