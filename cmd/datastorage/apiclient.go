@@ -175,7 +175,18 @@ func (c *apiClient) refused(status int, answer []byte) error {
 	case status >= http.StatusInternalServerError:
 		text += " (request " + printable(problem.RequestID) + ")"
 	}
-	return fmt.Errorf("the server answered %d: %s", status, text)
+	return &refusedError{status, text}
+}
+
+// refusedError is a problem that a server answered with.
+type refusedError struct {
+	status int
+	text   string
+}
+
+// Error implements error.
+func (e *refusedError) Error() string {
+	return fmt.Sprintf("the server answered %d: %s", e.status, e.text)
 }
 
 // printable replaces what could move the cursor of a terminal or change its colours.

@@ -42,7 +42,7 @@ func runBench(t *testing.T, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	var out, diagnostics bytes.Buffer
 	err := run(t.Context(), append([]string{"bench"}, args...), nil, strings.NewReader(""), &out, &diagnostics)
-	code = report(&diagnostics, err)
+	code = reportError(&diagnostics, err)
 	return out.String(), diagnostics.String(), code
 }
 

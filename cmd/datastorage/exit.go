@@ -34,8 +34,8 @@ var errSilent = errors.New("already reported")
 // errInterrupted is the error of a command that a signal cut short.
 var errInterrupted = errors.New("interrupted")
 
-// report tells the user about the error of run and returns the exit code. It is the one place that does either.
-func report(stderr io.Writer, err error) int {
+// reportError tells the user about the error of run and returns the exit code. It is the one place that does either.
+func reportError(stderr io.Writer, err error) int {
 	var faults config.Faults
 	switch {
 	case err == nil:

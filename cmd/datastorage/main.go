@@ -15,10 +15,10 @@ func main() {
 	ctx, stop := interruptible(context.Background(), os.Stderr, os.Exit)
 	err := run(ctx, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr)
 	stop()
-	os.Exit(report(os.Stderr, err))
+	os.Exit(reportError(os.Stderr, err))
 }
 
-// run executes one command line. It writes nothing about the error it returns: report does.
+// run executes one command line. It writes nothing about the error it returns: reportError does.
 func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	a := &app{environ: environ, stdin: stdin, stdout: stdout, stderr: stderr}
 	root := newRootCommand(a)
@@ -26,7 +26,7 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 	return outcome(ctx, a.started, root.ExecuteContext(ctx))
 }
 
-// outcome turns a command's error into one that report understands.
+// outcome turns a command's error into one that reportError understands.
 func outcome(ctx context.Context, started bool, err error) error {
 	switch {
 	case err == nil:

@@ -64,7 +64,7 @@ func TestReport(t *testing.T) {
 		{errInterrupted, "datastorage: interrupted\n", 1},
 	} {
 		var out bytes.Buffer
-		if code := report(&out, c.err); code != c.code || out.String() != c.want {
+		if code := reportError(&out, c.err); code != c.code || out.String() != c.want {
 			t.Errorf("%v: %d and %q, want %d and %q", c.err, code, &out, c.code, c.want)
 		}
 	}

@@ -44,6 +44,7 @@ func (a *app) commands() []grouped {
 		{groupData, newEventTypesCommand},
 		{groupData, newProjectionsCommand},
 		{groupData, newDeadLettersCommand},
+		{groupAudit, newReportCommand},
 		{groupAudit, newVerifyCommand},
 		{groupTools, newBenchCommand},
 		{groupTools, newConfigCommand},

@@ -18,7 +18,7 @@ func command(t *testing.T, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	var out, diagnostics bytes.Buffer
 	err := run(t.Context(), args, nil, strings.NewReader(""), &out, &diagnostics)
-	code = report(&diagnostics, err)
+	code = reportError(&diagnostics, err)
 	return out.String(), diagnostics.String(), code
 }
 
