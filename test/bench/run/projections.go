@@ -68,13 +68,15 @@ func watchLag(ctx context.Context, t target) func() (float64, error) {
 				return
 			case <-time.After(lagInterval):
 			}
-			lag, err := readLag(ctx, t.url)
+			lag, found, err := readLag(ctx, t.url)
 			if err != nil && ctx.Err() == nil {
 				result <- err
 				return
 			}
-			greatest = max(greatest, lag)
-			looks.Add(1)
+			if found {
+				greatest = max(greatest, lag)
+				looks.Add(1)
+			}
 		}
 	}()
 	return func() (float64, error) {
@@ -87,18 +89,17 @@ func watchLag(ctx context.Context, t target) func() (float64, error) {
 	}
 }
 
-// readLag returns the greatest lag of all projections.
-func readLag(ctx context.Context, url string) (lag float64, err error) {
+// readLag returns the greatest lag of all projections; nothing is found until the server has looked for the first time.
+func readLag(ctx context.Context, url string) (lag float64, found bool, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/metrics", nil)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	defer func() { err = errors.Join(err, resp.Body.Close()) }()
-	found := false
 	lines := bufio.NewScanner(resp.Body)
 	for lines.Scan() {
 		if !strings.HasPrefix(lines.Text(), lagMetric) {
@@ -107,12 +108,9 @@ func readLag(ctx context.Context, url string) (lag float64, err error) {
 		_, value, _ := strings.Cut(lines.Text(), "} ")
 		v, err := strconv.ParseFloat(value, 64)
 		if err != nil {
-			return 0, fmt.Errorf("metric %q: %w", lines.Text(), err)
+			return 0, false, fmt.Errorf("metric %q: %w", lines.Text(), err)
 		}
 		lag, found = max(lag, v), true
 	}
-	if !found {
-		return 0, errors.Join(lines.Err(), fmt.Errorf("%s has no metric %s", url, lagMetric))
-	}
-	return lag, lines.Err()
+	return lag, found, lines.Err()
 }
