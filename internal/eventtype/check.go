@@ -32,9 +32,12 @@ func (v Violation) String() string { return v.Path + " " + v.Message }
 // Check returns what is wrong with a value of event_data, by path; none when it is as the schema says. total counts those
 // that are left out, too. The value must be valid JSON; it is at most as large and deep as event_data may be.
 func (s *Schema) Check(data jsontext.Value) (found []Violation, total int) {
-	v, _, err := decode(data)
+	v, count, err := decode(data)
 	if err != nil {
 		return []Violation{{dataPath, "type", "must be a JSON object"}}, 1
+	}
+	if s.work(count.values, len(data)) > MaxWork {
+		return []Violation{{dataPath, workRule, "is too large for its schema to be checked in reasonable time: send less, or simplify the schema"}}, 1
 	}
 	err = s.root.Validate(v)
 	if err == nil {
@@ -48,7 +51,11 @@ func (s *Schema) Check(data jsontext.Value) (found []Violation, total int) {
 	return found[:min(len(found), MaxViolations)], len(found)
 }
 
-const dataPath = "event_data"
+const (
+	dataPath = "event_data"
+	// workRule is the rule of a value that is too much work; no keyword of JSON Schema has that name.
+	workRule = "work"
+)
 
 // violations returns the faults of a value in the order of their paths, each once. Paths begin with root.
 func violations(root string, e *jsonschema.ValidationError) []Violation {

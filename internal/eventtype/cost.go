@@ -7,25 +7,36 @@ import (
 )
 
 // bound refuses a schema that a value could keep busy for long, and keywords whose faults could not be told exactly.
-func bound(root *jsonschema.Schema) error {
-	c := cost{memo: map[step]int{}, open: map[*jsonschema.Schema]bool{}}
-	if err := c.check(root); err != nil {
-		return err
+func bound(root *jsonschema.Schema) (*Schema, error) {
+	if err := check(root); err != nil {
+		return nil, err
 	}
-	for level := range datastorage.MaxEventDataDepth {
-		if n := c.looks(root, level); c.endless || n > MaxCost {
-			return c.refusal()
-		}
+	looks := newCost(weight, MaxCost)
+	s := &Schema{root: root, looks: looks.most(root)}
+	if looks.endless {
+		return nil, fault("schema", "refers to itself for the same value, without end")
 	}
-	return nil
+	if s.looks > MaxCost {
+		return nil, fault("schema", "is too expensive: alternatives and references must not look at one value more than %d times", MaxCost)
+	}
+	if s.steps = newCost(steps, MaxPrograms).most(root); s.steps > MaxPrograms {
+		return nil, fault("schema", "is too expensive: alternatives and references must not try so many patterns on one value")
+	}
+	return s, nil
 }
 
-// cost is how often a schema looks at one value: itself, through $ref, allOf, anyOf and the like, and through each of those
+// cost is what a schema spends on one value: itself, through $ref, allOf, anyOf and the like, and through each of those
 // that apply to the values around it. It is what a chain of references that each name two others multiplies.
 type cost struct {
+	weight  func(*jsonschema.Schema) int // of one look
+	limit   int                          // sums end at one more
 	memo    map[step]int
 	open    map[*jsonschema.Schema]bool // those that are being worked out on this level
 	endless bool
+}
+
+func newCost(weight func(*jsonschema.Schema) int, limit int) *cost {
+	return &cost{weight: weight, limit: limit, memo: map[step]int{}, open: map[*jsonschema.Schema]bool{}}
 }
 
 // step is a schema that applies so many levels above the value.
@@ -34,15 +45,16 @@ type step struct {
 	level  int
 }
 
-func (c *cost) refusal() error {
-	if c.endless {
-		return fault("schema", "refers to itself for the same value, without end")
+// most is the greatest cost of a value on any level.
+func (c *cost) most(root *jsonschema.Schema) int {
+	n := 0
+	for level := range datastorage.MaxEventDataDepth {
+		n = max(n, c.looks(root, level))
 	}
-	return fault("schema", "is too expensive: alternatives and references must not look at one value more than %d times", MaxCost)
+	return n
 }
 
-// looks returns how often s looks at one value that lies so many levels below the one that s applies to, at most
-// MaxCost + 1.
+// looks returns what s spends on one value that lies so many levels below the one that s applies to.
 func (c *cost) looks(s *jsonschema.Schema, level int) int {
 	if s == nil || s.Bool != nil {
 		return 0
@@ -53,12 +65,12 @@ func (c *cost) looks(s *jsonschema.Schema, level int) int {
 	}
 	if c.open[s] {
 		c.endless = true
-		return MaxCost + 1
+		return c.limit + 1
 	}
 	c.open[s] = true
 	n := 0
 	if level == 0 {
-		n = weight(s)
+		n = c.weight(s)
 	}
 	for _, other := range inPlace(s) {
 		n += c.looks(other, level)
@@ -67,7 +79,7 @@ func (c *cost) looks(s *jsonschema.Schema, level int) int {
 	if level > 0 {
 		n += c.below(s, level-1)
 	}
-	c.memo[at] = min(n, MaxCost+1)
+	c.memo[at] = min(n, c.limit+1)
 	return c.memo[at]
 }
 
@@ -104,6 +116,15 @@ func weight(s *jsonschema.Schema) int {
 	return n
 }
 
+// steps is what the regular expressions of a look cost for each character, those for names counted as those for the value.
+func steps(s *jsonschema.Schema) int {
+	n := stepsOf(s.Pattern)
+	for r := range s.PatternProperties {
+		n += stepsOf(r)
+	}
+	return n
+}
+
 // inPlace are the schemas that s applies to the same value.
 func inPlace(s *jsonschema.Schema) []*jsonschema.Schema {
 	all := []*jsonschema.Schema{s.Ref, s.Not, s.If, s.Then, s.Else}
@@ -134,7 +155,7 @@ func nested(s *jsonschema.Schema) []*jsonschema.Schema {
 }
 
 // check walks all schemas that can apply.
-func (c *cost) check(root *jsonschema.Schema) error {
+func check(root *jsonschema.Schema) error {
 	seen := map[*jsonschema.Schema]bool{nil: true}
 	for queue := []*jsonschema.Schema{root}; len(queue) > 0; queue = queue[1:] {
 		s := queue[0]

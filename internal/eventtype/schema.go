@@ -28,10 +28,21 @@ const (
 	MaxPrograms = 4096
 	// MaxCost is how often a schema may look at one value of event_data; see cost.
 	MaxCost = 256
+	// MaxWork is how much work one event may be, in looks: values times looks at each, and a look for so many steps of a
+	// regular expression. It is less than a second on one core.
+	MaxWork      = 500_000
+	stepsPerLook = 128
 )
 
 // Schema is a compiled JSON Schema. Its methods may be called concurrently.
-type Schema struct{ root *jsonschema.Schema }
+type Schema struct {
+	root *jsonschema.Schema
+	// looks is how often one value may be looked at, steps how many steps of regular expressions one character may take.
+	looks, steps int
+}
+
+// work bounds how long a check takes, in looks.
+func (s *Schema) work(values, size int) int { return s.looks*values + s.steps*size/stepsPerLook }
 
 // url is what the compiler calls the one document that there is.
 const url = "schema://schema"
@@ -39,11 +50,11 @@ const url = "schema://schema"
 // Compile compiles a JSON Schema, which must be a valid JSON object within the limits of datastorage.DecodeEventType. The
 // error is a *datastorage.Error with CodeValidation, whose fields are paths that begin with "schema".
 func Compile(text jsontext.Value) (*Schema, error) {
-	doc, parts, err := decode(text)
+	doc, count, err := decode(text)
 	if err != nil {
 		return nil, fault("schema", "must be a JSON object")
 	}
-	if parts > MaxParts {
+	if count.parts > MaxParts {
 		return nil, fault("schema", "must be at most %d objects and arrays", MaxParts)
 	}
 	if draft, given := doc.(map[string]any)["$schema"]; given && draft != Draft {
@@ -62,10 +73,7 @@ func Compile(text jsontext.Value) (*Schema, error) {
 	if err != nil {
 		return nil, compileFault(err)
 	}
-	if err := bound(root); err != nil {
-		return nil, err
-	}
-	return &Schema{root}, nil
+	return bound(root)
 }
 
 // CompileType compiles the schema of an event type and checks the examples against it. The error is a *datastorage.Error
@@ -132,7 +140,25 @@ func (p programs) compile(pattern string) (jsonschema.Regexp, error) {
 	if total > MaxPrograms {
 		return nil, errPatternTotal
 	}
-	return regexp.Compile(pattern)
+	compiled, err := regexp.Compile(pattern)
+	if err != nil {
+		return nil, errPatternSyntax
+	}
+	return &expression{compiled, len(program.Inst)}, nil
+}
+
+// expression is a regular expression that knows what it costs.
+type expression struct {
+	*regexp.Regexp
+	steps int // for each character, at most
+}
+
+// stepsOf returns what a regular expression of a schema costs; nil is none.
+func stepsOf(r jsonschema.Regexp) int {
+	if e, ok := r.(*expression); ok {
+		return e.steps
+	}
+	return 0
 }
 
 // compileFault says what the compiler found, and where.

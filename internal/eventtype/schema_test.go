@@ -102,6 +102,31 @@ func TestSchema_Check_Many(t *testing.T) {
 	}
 }
 
+// TestSchema_Check_Work refuses a value that would take long, by its size and by what the schema does with it.
+func TestSchema_Check_Work(t *testing.T) {
+	t.Parallel()
+	var branches []string
+	for i := range 200 {
+		branches = append(branches, fmt.Sprintf(`{"minLength":%d}`, i+10))
+	}
+	many := `{"properties":{"a":{"items":{"anyOf":[` + strings.Join(branches, ",") + `]}}}}`
+	values := `{"a":[` + strings.Repeat(`"x",`, 10_000) + `"x"]}`
+	text := `{"a":"` + strings.Repeat("a", 250_000) + `"}`
+	for _, c := range []struct{ schema, data, rule string }{
+		{many, values, "work"},
+		{many, `{"a":["x"]}`, "anyOf"},
+		{`{"properties":{"a":{"items":{"type":"integer"}}}}`, values, "type"},
+		{`{"properties":{"a":{"pattern":"(?:a?){200}b$"}}}`, text, "work"},
+		{`{"properties":{"a":{"pattern":"(?:a?){200}b$"}}}`, `{"a":"a"}`, "pattern"},
+		{`{"properties":{"a":{"pattern":"b$"}}}`, text, "pattern"},
+	} {
+		found, total := compile(t, c.schema).Check(jsontext.Value(c.data))
+		if total == 0 || found[0].Rule != c.rule {
+			t.Errorf("%.60s: %v, want rule %s", c.schema, found, c.rule)
+		}
+	}
+}
+
 // TestCompile_Fault compiles schemas that are none, or that could be abused.
 func TestCompile_Fault(t *testing.T) {
 	t.Parallel()
@@ -134,6 +159,7 @@ func TestCompile_Fault(t *testing.T) {
 		{"each other", `{"$ref":"#/$defs/a","$defs":{"a":{"anyOf":[{"$ref":"#/$defs/b"}]},"b":{"not":{"$ref":"#/$defs/a"}}}}`, "schema", "without end"},
 		{"doubling", doubling, "schema", "too expensive"},
 		{"doubling by depth", `{"properties":{"a":{"anyOf":[{"$ref":"#"},{"$ref":"#"}]}}}`, "schema", "too expensive"},
+		{"patterns on one value", `{"allOf":[` + strings.Repeat(`{"pattern":"(?:a?){200}b"},`, 11) + `{}]}`, "schema", "so many patterns"},
 		{"many numbers", `{"enum":[` + strings.Repeat("1,", 300) + `2]}`, "schema", ""},
 		{"many parts", `{"allOf":[` + strings.Repeat("{},", MaxParts) + `{}]}`, "schema", "at most 2000"},
 		{"inner names", `{"properties":{"a":{"propertyNames":{"maxLength":3}}}}`, "schema.properties.a", "propertyNames"},

@@ -1,6 +1,7 @@
 package eventtype
 
 import (
+	"bytes"
 	"encoding/json" //nolint:depguard // jsonschema takes exact numbers as its Number; nothing is decoded with it
 	"strconv"
 	"strings"
@@ -8,19 +9,26 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// decode reads a JSON value as jsonschema wants it, and counts its objects and arrays.
-func decode(text jsontext.Value) (v any, parts int, err error) {
-	r := reader{dec: jsontext.NewDecoder(strings.NewReader(string(text)))}
+// decode reads a JSON value as jsonschema wants it, and counts what it consists of.
+func decode(text jsontext.Value) (v any, n count, err error) {
+	r := reader{dec: jsontext.NewDecoder(bytes.NewReader(text))}
 	v, err = r.value()
-	return v, r.parts, err
+	return v, r.count, err
+}
+
+// count is what a value consists of.
+type count struct {
+	values int // itself and all within it
+	parts  int // objects and arrays among them
 }
 
 type reader struct {
-	dec   *jsontext.Decoder
-	parts int
+	dec *jsontext.Decoder
+	count
 }
 
 func (r *reader) value() (any, error) {
+	r.values++
 	token, err := r.dec.ReadToken()
 	if err != nil {
 		return nil, err

@@ -235,16 +235,14 @@ func (s *Server) checkStored(ctx context.Context, name string, schema *eventtype
 	q := datastorage.EventQuery{EventType: name, Limit: checkedPage, Count: datastorage.CountNone}
 	for check.Checked < maxCheckedEvents {
 		page, err := s.cfg.Reader.Events(bounded, q)
-		if err != nil {
-			if check.Checked > 0 && bounded.Err() != nil && ctx.Err() == nil {
-				return check, nil // what was checked is told
-			}
-			return nil, err
+		if err == nil {
+			err = check.addAll(bounded, page.Events)
 		}
-		for i := range page.Events {
-			if err := check.add(&page.Events[i]); err != nil {
-				return nil, err
-			}
+		if check.Checked > 0 && bounded.Err() != nil && ctx.Err() == nil {
+			return check, nil // what was checked is told
+		}
+		if err != nil {
+			return nil, err
 		}
 		if !page.HasMore {
 			check.Complete = true
@@ -254,6 +252,19 @@ func (s *Server) checkStored(ctx context.Context, name string, schema *eventtype
 		q.After, q.Size = &datastorage.Position{Time: last.Time, ID: last.ID}, page.Size
 	}
 	return check, nil
+}
+
+// addAll checks stored events until there is no more time, which is an error.
+func (d *storedCheck) addAll(ctx context.Context, events []datastorage.StoredEvent) error {
+	for i := range events {
+		if ctx.Err() != nil {
+			return datastorage.Unavailable(ctx.Err(), "the stored events of this type cannot be checked in time; try again")
+		}
+		if err := d.add(&events[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (d *storedCheck) add(stored *datastorage.StoredEvent) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -286,6 +287,20 @@ func TestServer_Enforce_Outage(t *testing.T) {
 	s.problem(s.send(http.MethodPost, eventsPath, bad), http.StatusBadRequest, "validation-error", "event_data.a is required")
 	s.problem(s.send(http.MethodPost, batchPath, []object{bad}), http.StatusBadRequest, "validation-error", "event at index 0: event_data.a is required")
 	s.must(http.StatusAccepted, s.send(http.MethodPost, eventsPath, event("event_type", "my.type", "event_data", object{"a": "x"})))
+}
+
+// TestServer_Enforce_Slow answers a batch whose check takes too long with 503: another client's events must not wait.
+func TestServer_Enforce_Slow(t *testing.T) {
+	t.Parallel()
+	var calls atomic.Int64
+	s := newServer(t, local, func(c *configuration) {
+		now := c.Now
+		c.Now = func() time.Time { return now().Add(time.Duration(calls.Add(1)) * 3 * time.Second) }
+	})
+	s.describe(typePath, "mode", "enforce")
+	e := event("event_type", "my.type", "event_data", object{"a": "x"})
+	s.must(http.StatusCreated, s.send(http.MethodPost, batchPath, []object{e}))
+	s.problem(s.send(http.MethodPost, batchPath, []object{e, e}), http.StatusServiceUnavailable, "service-unavailable", "send fewer at once")
 }
 
 // readerAway is a store that cannot be read.

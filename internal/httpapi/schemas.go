@@ -16,6 +16,9 @@ import (
 // maxToldViolations is how many violations of schemas an answer tells.
 const maxToldViolations = 100
 
+// maxCheckTime bounds the check of one request: an event more is begun only within it.
+const maxCheckTime = 2 * time.Second
+
 // violationDoc is one rule of a schema that an event breaks.
 type violationDoc struct {
 	Index     *int   `json:"index,omitzero"` // in a batch
@@ -41,7 +44,11 @@ func (s *Server) checkSchemas(c *call, events []datastorage.Event, indexed bool)
 		return nil, nil
 	}
 	var told, refused warnings
+	until := s.cfg.Now().Add(maxCheckTime)
 	for i := range events {
+		if i > 0 && s.cfg.Now().After(until) {
+			return nil, datastorage.Errorf(datastorage.CodeUnavailable, "checking the events against the schemas of their types takes too long; nothing was stored, send fewer at once")
+		}
 		found := s.checkSchema(c, registry, &events[i])
 		if found == nil {
 			continue
