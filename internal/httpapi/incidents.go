@@ -184,7 +184,7 @@ type severityCount struct {
 func (s *Server) aggregateByNamespace(c *call) (*response, error) {
 	var err error
 	defer s.metrics.query("aggregate_incidents", s.cfg.Now(), &err)
-	groups, err := s.cfg.Outcomes.ByNamespace(c.Context())
+	groups, err := s.cfg.Outcomes.CountBy(c.Context(), outcome.ColumnNamespace)
 	if err != nil {
 		return nil, err
 	}
@@ -194,7 +194,7 @@ func (s *Server) aggregateByNamespace(c *call) (*response, error) {
 func (s *Server) aggregateBySeverity(c *call) (*response, error) {
 	var err error
 	defer s.metrics.query("aggregate_incidents", s.cfg.Now(), &err)
-	groups, err := s.cfg.Outcomes.BySeverity(c.Context())
+	groups, err := s.cfg.Outcomes.CountBy(c.Context(), outcome.ColumnSeverity)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/datastorage-io/datastorage/internal/httpapi"
 	"github.com/datastorage-io/datastorage/internal/outcome"
 )
 
@@ -205,4 +207,63 @@ func TestServer_Outcomes_Unavailable(t *testing.T) {
 			t.Errorf("%s: %s", path, a.body)
 		}
 	}
+}
+
+// fakeTotals is a store of executions that fails as long as it is told to, and counts how often it is asked.
+type fakeTotals struct {
+	httpapi.Outcomes
+	err   error
+	asked int
+}
+
+func (f *fakeTotals) Totals(ctx context.Context, ids []string) (map[string]outcome.Tally, error) {
+	f.asked++
+	if f.err != nil {
+		return nil, f.err
+	}
+	return f.Outcomes.Totals(ctx, ids)
+}
+
+// TestServer_Workflow_Totals: a workflow shows what has become of it, and nothing rather than zeros when that is not known.
+func TestServer_Workflow_Totals(t *testing.T) {
+	t.Parallel()
+	var totals *fakeTotals
+	s := newServer(t, func(c *configuration) {
+		totals = &fakeTotals{Outcomes: c.Outcomes}
+		c.Outcomes = totals
+	})
+	id := s.publish("workflow_name", "restart")
+	other := s.publish("workflow_name", "untried")
+	for i, result := range []string{"success", "success", "failure", "pending"} {
+		s.result(i+1, result, object{"incident_type": "CrashLoop", "workflow_id": id}, "correlation_id", fmt.Sprint("rr-", i))
+	}
+	known := object{"total_executions": 4.0, "successful_executions": 2.0, "actual_success_rate": 0.5}
+	unknown := object{"total_executions": nil, "successful_executions": nil, "actual_success_rate": nil}
+	s.expect(workflowsPath+"/"+id, known)
+	s.expect(workflowsPath+"/"+other, object{"total_executions": 0.0, "successful_executions": 0.0, "actual_success_rate": nil})
+	if got := s.must(http.StatusOK, s.send(http.MethodPatch, workflowsPath+"/"+id, object{"status": "deprecated"})); got["total_executions"] != 4.0 {
+		t.Errorf("a changed workflow has %v executions", got["total_executions"])
+	}
+	for _, w := range s.get(workflowsPath)["workflows"].([]any) {
+		if w := w.(object); w["workflow_id"] == id && w["actual_success_rate"] != 0.5 {
+			t.Errorf("in the list it is %v", w)
+		}
+	}
+	version := s.get(workflowsPath + "/by-name/restart/versions")["versions"].([]any)[0].(object)
+	if version["successful_executions"] != 2.0 {
+		t.Errorf("among the versions it is %v", version)
+	}
+	totals.err, totals.asked = errBroken, 0
+	for range 3 {
+		s.expect(workflowsPath+"/"+id, unknown)
+	}
+	if totals.asked != 1 {
+		t.Errorf("a store that does not answer was asked %d times", totals.asked)
+	}
+	totals.err = nil
+	s.clock.add(5 * time.Second)
+	s.expect(workflowsPath+"/"+id, known)
+	// The catalogue has a clock of its own.
+	s.clock.add(time.Until(s.clock.Now()).Abs() + time.Hour)
+	s.expect(workflowsPath+"/"+id+"?as_of=1m", unknown)
 }

@@ -92,6 +92,7 @@ type Server struct {
 	draining atomic.Bool
 	acts     sync.Mutex // held while a dead letter is changed
 	past     past
+	totals   totalsBreaker
 	schemas  *schemaLog
 
 	nowhere http.Handler // answers what no route is for

@@ -18,9 +18,10 @@ type Outcomes interface {
 	Incidents(ctx context.Context, q outcome.IncidentQuery) (*outcome.IncidentPage, error)
 	// Incident returns the executions of a correlation, the latest first; none is not an error.
 	Incident(ctx context.Context, correlationID string) (*outcome.IncidentPage, error)
-	// ByNamespace and BySeverity count all executions by a value.
-	ByNamespace(ctx context.Context) (*outcome.Groups, error)
-	BySeverity(ctx context.Context) (*outcome.Groups, error)
+	// CountBy counts all executions by the values of a column.
+	CountBy(ctx context.Context, column outcome.Column) (*outcome.Groups, error)
+	// Totals counts all executions of each of some workflows; those without executions are left out.
+	Totals(ctx context.Context, workflowIDs []string) (map[string]outcome.Tally, error)
 	// Trend counts the executions of the days up to that of now.
 	Trend(ctx context.Context, days int, now time.Time) (*outcome.Trend, error)
 }

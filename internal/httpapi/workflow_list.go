@@ -5,11 +5,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/datastorage-io/datastorage"
 	"github.com/datastorage-io/datastorage/internal/catalog"
 	"github.com/datastorage-io/datastorage/internal/catalogdoc"
+	"github.com/datastorage-io/datastorage/internal/outcome"
 )
 
 const (
@@ -71,6 +73,7 @@ func (s *Server) listWorkflows(c *call) (*response, error) {
 		return nil, err
 	}
 	page := s.at(at).List(&f)
+	totals := s.listTotals(c, at, page.Items)
 	c.w.Header().Set("Content-Type", "application/json")
 	w := chunks{c: c}
 	w.b = append(w.b, `{"workflows":[`...)
@@ -78,7 +81,7 @@ func (s *Server) listWorkflows(c *call) (*response, error) {
 		if i > 0 {
 			w.b = append(w.b, ',')
 		}
-		w.b = appendListItem(w.b, &page.Items[i])
+		w.b = appendListItem(w.b, &page.Items[i], totals)
 		w.send(streamSize)
 	}
 	w.b = append(w.b, `],"limit":`...)
@@ -112,8 +115,20 @@ func (w *chunks) send(least int) {
 	}
 }
 
-func appendListItem(b []byte, item *catalog.ListItem) []byte {
-	b = appendItem(b, item.Item)
+// listTotals counts the executions of the workflows of a list; nil when that is not known now, or the list is of the past.
+func (s *Server) listTotals(c *call, at time.Time, listed []catalog.ListItem) map[string]outcome.Tally {
+	if !at.IsZero() {
+		return nil
+	}
+	items := make([]catalog.Item, len(listed))
+	for i := range listed {
+		items[i] = listed[i].Item
+	}
+	return s.workflowTotals(c, items...)
+}
+
+func appendListItem(b []byte, item *catalog.ListItem, totals map[string]outcome.Tally) []byte {
+	b = appendItem(b, item.Item, totals)
 	if item.Highlights == nil {
 		return b
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/datastorage-io/datastorage"
 	"github.com/datastorage-io/datastorage/internal/catalog"
+	"github.com/datastorage-io/datastorage/internal/outcome"
 )
 
 const (
@@ -19,23 +20,27 @@ const (
 	maxStateBody = 64 << 10
 )
 
-// appendItem appends a workflow as an answer has it: the record, and what is computed.
-func appendItem(b []byte, item catalog.Item) []byte {
+// appendItem appends a workflow as an answer has it: the record, and what is computed. Without totals, what is computed
+// from executions is left out.
+func appendItem(b []byte, item catalog.Item, totals map[string]outcome.Tally) []byte {
 	b = datastorage.AppendWorkflow(b, item.Workflow)
 	b = append(b[:len(b)-1], `,"is_latest_version":`...)
 	b = strconv.AppendBool(b, item.Latest)
+	if totals != nil {
+		b = appendTotals(b, totals[item.Workflow.ID.String()])
+	}
 	return append(b, '}')
 }
 
 // answerWorkflow answers with a workflow that was just changed.
-func (s *Server) answerWorkflow(status int, w *datastorage.Workflow) (*response, error) {
+func (s *Server) answerWorkflow(c *call, status int, w *datastorage.Workflow) (*response, error) {
 	item, ok := s.cfg.Catalogue.Snapshot().Get(w.ID)
 	if !ok {
 		return nil, noWorkflow()
 	}
 	item.Workflow = w
 	out := buffers.get()
-	return &response{status: status, body: appendItem(*out, item), buffer: out}, nil
+	return &response{status: status, body: appendItem(*out, item, s.workflowTotals(c, item)), buffer: out}, nil
 }
 
 func (s *Server) postWorkflow(c *call) (*response, error) {
@@ -51,7 +56,7 @@ func (s *Server) postWorkflow(c *call) (*response, error) {
 	if w, err = s.cfg.Catalogue.Create(c.Context(), w, s.actor(c)); err != nil {
 		return nil, err
 	}
-	return s.answerWorkflow(http.StatusCreated, w)
+	return s.answerWorkflow(c, http.StatusCreated, w)
 }
 
 func (s *Server) patchWorkflow(c *call) (*response, error) {
@@ -84,7 +89,7 @@ func changeWorkflow[T any](
 	if err != nil {
 		return nil, err
 	}
-	return s.answerWorkflow(http.StatusOK, w)
+	return s.answerWorkflow(c, http.StatusOK, w)
 }
 
 // getWorkflow answers with one workflow. With labels of an incident, one that is not for it is not found, so that an agent
@@ -110,8 +115,12 @@ func (s *Server) getWorkflow(c *call) (*response, error) {
 	if err := incident.excludes(snapshot, id); err != nil {
 		return nil, err
 	}
+	var totals map[string]outcome.Tally
+	if at.IsZero() {
+		totals = s.workflowTotals(c, item)
+	}
 	out := buffers.get()
-	return &response{status: http.StatusOK, body: appendItem(*out, item), buffer: out}, nil
+	return &response{status: http.StatusOK, body: appendItem(*out, item, totals), buffer: out}, nil
 }
 
 func (s *Server) listVersions(c *call) (*response, error) {
@@ -119,6 +128,7 @@ func (s *Server) listVersions(c *call) (*response, error) {
 	items := s.cfg.Catalogue.Snapshot().Versions(name)
 	// Versions come by their meaning; the contract asks for the newest first.
 	slices.SortStableFunc(items, func(a, b catalog.Item) int { return b.Workflow.CreatedAt.Compare(a.Workflow.CreatedAt) })
+	totals := s.workflowTotals(c, items...)
 	out := buffers.get()
 	b := appendText(*out, `{"workflow_name":`, name)
 	b = append(b, `,"versions":[`...)
@@ -126,7 +136,7 @@ func (s *Server) listVersions(c *call) (*response, error) {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendItem(b, item)
+		b = appendItem(b, item, totals)
 	}
 	b = append(b, `],"total":`...)
 	b = strconv.AppendInt(b, int64(len(items)), 10)

@@ -125,22 +125,22 @@ type Groups struct {
 	LogSize   int64 // see Rate
 }
 
-// ByNamespace counts all executions by namespace.
-func (r *Reader) ByNamespace(ctx context.Context) (*Groups, error) {
-	return r.groups(ctx, countNamespace)
-}
+// Column is what executions are counted by.
+type Column int64
 
-// BySeverity counts all executions by severity.
-func (r *Reader) BySeverity(ctx context.Context) (*Groups, error) {
-	return r.groups(ctx, countSeverity)
-}
+// The columns that executions are counted by.
+const (
+	ColumnNamespace = Column(countNamespace)
+	ColumnSeverity  = Column(countSeverity)
+)
 
-func (r *Reader) groups(ctx context.Context, kind int64) (*Groups, error) {
+// CountBy counts all executions by the values of a column.
+func (r *Reader) CountBy(ctx context.Context, column Column) (*Groups, error) {
 	g := &Groups{}
 	err := r.view.View(ctx, Name, func(tx project.Tx, position int64) error {
 		g.LogSize = position
 		return tx.Query(ctx, "SELECT value, total FROM "+countsTable+" WHERE kind = ? AND bucket = 0 AND total > 0 "+
-			"ORDER BY total DESC, value LIMIT ?", []any{kind, int64(MaxGroups + 1)}, func(row project.Row) error {
+			"ORDER BY total DESC, value LIMIT ?", []any{int64(column), int64(MaxGroups + 1)}, func(row project.Row) error {
 			g.Groups = append(g.Groups, Group{row.Text(0), row.Int(1)})
 			return nil
 		})

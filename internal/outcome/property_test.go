@@ -191,9 +191,9 @@ func compareCounts(r *Reader, executions []Outcome, logSize int64, same comparer
 	}
 	got, err := r.Trend(ctx, 30, now)
 	same("the trend", trend, got, err)
-	groups, err := r.ByNamespace(ctx)
+	groups, err := r.CountBy(ctx, ColumnNamespace)
 	same("namespaces", &Groups{Groups: sorted(namespaces), LogSize: logSize}, groups, err)
-	groups, err = r.BySeverity(ctx)
+	groups, err = r.CountBy(ctx, ColumnSeverity)
 	same("severities", &Groups{Groups: sorted(severities), LogSize: logSize}, groups, err)
 	found, err := r.WorkflowTallies(ctx, "CrashLoop", begin.Add(time.Hour))
 	same("tallies", tallies, found, err)
