@@ -236,11 +236,20 @@ func (s *Server) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.It
 // URL returns the URL of a database that no other call returned.
 func (s *Server) URL(t testing.TB) string {
 	t.Helper()
+	url, err := s.NextURL()
+	if err != nil {
+		t.Fatalf("redistest: %v", err)
+	}
+	return url
+}
+
+// NextURL is URL for a program that is no test.
+func (s *Server) NextURL() (string, error) {
 	n := s.next.Add(1) - 1
 	if n >= databases {
-		t.Fatalf("redistest: the server has no more than %d databases", databases)
+		return "", fmt.Errorf("the server has no more than %d databases", databases)
 	}
-	return fmt.Sprintf("redis://%s/%d", s.Addr(), n)
+	return fmt.Sprintf("redis://%s/%d", s.Addr(), n), nil
 }
 
 // Kill ends the server with SIGKILL. Its data stay for Restart.

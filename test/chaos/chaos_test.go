@@ -90,6 +90,10 @@ func TestParse(t *testing.T) {
 		"--clients 0":                            "clients must be between",
 		"--scenario latency-2s --figure burst":   "exclude each other",
 		"latency-2s":                             "is not a flag",
+		"--dlq tape":                             "must be disk or redis",
+		"--dlq redis --figure burst":             "with the queue on disk",
+		"--dlq redis --scenario queue-disk-full": `nothing is named "queue-disk-full", with this --dlq`,
+		"--scenario kill9-redis":                 `nothing is named "kill9-redis", with this --dlq`,
 		"--scenario latency-2s,kill9-server --x": "flag provided but not defined",
 	} {
 		_, err := parse(strings.Fields(args), new(bytes.Buffer), new(bytes.Buffer))

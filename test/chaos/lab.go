@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/datastorage-io/datastorage/internal/pgtest"
+	"github.com/datastorage-io/datastorage/internal/redistest"
 )
 
 // program is the path that the binary is built from.
@@ -25,8 +26,9 @@ type lab struct {
 
 	dir, binary string
 	postgres    *pgtest.Server
-	settings    string // what "datastorage config" prints
-	verifies    bool   // this build has the command verify
+	queueServer *redistest.Server // nil when the queue is on disk
+	settings    string            // what "datastorage config" prints
+	verifies    bool              // this build has the command verify
 	progress    io.Writer
 	began       time.Time
 }
@@ -60,15 +62,22 @@ func newLab(ctx context.Context, o options, progress io.Writer) (l *lab, err err
 	}
 	l.verifies = strings.Contains(help, "\n  verify ")
 	l.say("starting PostgreSQL")
-	l.postgres, err = pgtest.Launch(ctx, pgtest.Options{Durable: true})
+	if l.postgres, err = pgtest.Launch(ctx, pgtest.Options{Durable: true}); err != nil || !l.redis {
+		return l, err
+	}
+	l.say("starting Redis")
+	l.queueServer, err = redistest.Launch(ctx)
 	return l, err
 }
 
-// close stops PostgreSQL and removes the directory.
+// close stops what runs and removes the directory.
 func (l *lab) close() error {
 	var err error
 	if l.postgres != nil {
 		err = l.postgres.Stop()
+	}
+	if l.queueServer != nil {
+		err = errors.Join(err, l.queueServer.Stop())
 	}
 	return errors.Join(err, os.RemoveAll(l.dir))
 }

@@ -7,6 +7,7 @@
 //	go run ./test/chaos                                # every scenario once
 //	go run ./test/chaos --short                        # with short outages, as in CI
 //	go run ./test/chaos --scenario kill9-server,cut-mid-commit --rounds 20
+//	go run ./test/chaos --dlq redis                    # two servers, with their queue in a Redis
 //	go run ./test/chaos --figure drain                 # a figure instead of the scenarios
 //	go run ./test/chaos --list                         # the names of scenarios and figures
 package main
@@ -21,6 +22,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -45,6 +47,7 @@ type options struct {
 	clients   int
 	seed      uint64
 	json      bool
+	redis     bool // the queue is in a Redis, and two servers share it
 }
 
 func parse(args []string, stdout, stderr io.Writer) (o options, err error) {
@@ -56,6 +59,7 @@ func parse(args []string, stdout, stderr io.Writer) (o options, err error) {
 	flags.IntVar(&o.rounds, "rounds", 1, "how often to go through the scenarios; more than one has random timing")
 	flags.BoolVar(&o.short, "short", false, "short outages and small figures, as in CI")
 	flags.BoolVar(&o.skips, "skip-unmountable", false, "where no tmpfs can be mounted, leave out the scenarios with a full disk, and say so")
+	queue := flags.String("dlq", "disk", "where the dead-letter queue is: disk, or redis for one that two servers share")
 	flags.IntVar(&o.clients, "clients", 64, "clients that write")
 	flags.Uint64Var(&o.seed, "seed", 0, "makes the timing repeatable; 0 draws one, which is printed")
 	flags.BoolVar(&o.json, "json", false, "print one JSON object a line instead of a table")
@@ -69,6 +73,10 @@ func parse(args []string, stdout, stderr io.Writer) (o options, err error) {
 		return o, fmt.Errorf("rounds must be at least 1, not %d", o.rounds)
 	case o.clients < 1 || o.clients > 10_000:
 		return o, fmt.Errorf("clients must be between 1 and 10000, not %d", o.clients)
+	case *queue != "disk" && *queue != "redis":
+		return o, fmt.Errorf("--dlq must be disk or redis, not %q", *queue)
+	case *queue == "redis" && *figureNames != "":
+		return o, errors.New("figures are measured with the queue on disk")
 	case *only != "" && *figureNames != "":
 		return o, errors.New("--scenario and --figure exclude each other")
 	case *list:
@@ -87,7 +95,9 @@ func parse(args []string, stdout, stderr io.Writer) (o options, err error) {
 		o.figures, err = choose(figures, func(f figure) string { return f.name }, *figureNames)
 		return o, err
 	}
-	o.scenarios, err = choose(scenarios, func(s scenario) string { return s.name }, *only)
+	o.redis = *queue == "redis"
+	applicable := slices.DeleteFunc(slices.Clone(scenarios), func(s scenario) bool { return s.queue != "" && s.queue != *queue })
+	o.scenarios, err = choose(applicable, func(s scenario) string { return s.name }, *only)
 	return o, err
 }
 
@@ -108,7 +118,7 @@ func choose[T any](all []T, name func(T) string, names string) ([]T, error) {
 		}
 	}
 	for n := range wanted {
-		return nil, fmt.Errorf("nothing is named %q; --list prints the names", n)
+		return nil, fmt.Errorf("nothing is named %q, with this --dlq; --list prints the names", n)
 	}
 	return chosen, nil
 }

@@ -18,6 +18,7 @@ type scenario struct {
 	// outage is how long a fault lasts, short that of a short run.
 	outage, short time.Duration
 	small         place
+	queue         string // where the queue must be, "" for anywhere
 	// hurt breaks something for about t.outage and heals it, calling t.heal at the moment of healing unless that is the end.
 	hurt func(ctx context.Context, t *trial) error
 }
@@ -33,20 +34,22 @@ var scenarios = []scenario{
 	{name: "cut-mid-commit", about: "connections end right before and right after a commit, its answer lost", outage: 10 * time.Second, short: 4 * time.Second, hurt: cutCommits},
 	{name: "latency-2s", about: "everything takes 2 s to reach PostgreSQL", outage: 15 * time.Second, short: 5 * time.Second, hurt: slowDown},
 	{name: "store-disk-full", about: "the disk of the database is full", outage: 5 * time.Second, short: 2 * time.Second, small: theStore, hurt: fillStore},
-	{name: "queue-disk-full", about: "the database is down, then the disk of the queue is full", outage: 5 * time.Second, short: 2 * time.Second, small: theQueue, hurt: fillQueue},
+	{name: "queue-disk-full", about: "the database is down, then the disk of the queue is full", outage: 5 * time.Second, short: 2 * time.Second, small: theQueue, queue: "disk", hurt: fillQueue},
+	{name: "kill9-redis", about: "the database is down, then SIGKILL to the Redis of the queue", outage: 5 * time.Second, short: 2 * time.Second, queue: "redis", hurt: killRedis},
 	{name: "read-only-database", about: "PostgreSQL refuses to write", outage: 5 * time.Second, short: 2 * time.Second, hurt: forbidWrites},
 	{name: "kill9-while-redriving", about: "SIGKILL to the server while it stores what was queued, three times", outage: 5 * time.Second, short: 2 * time.Second, hurt: killRedriving},
 	{name: "sigterm-with-database-down", about: "SIGTERM to the server while the database is down, refusing and silent", outage: 5 * time.Second, short: time.Second, hurt: terminateInOutage},
 }
 
 func killServer(ctx context.Context, t *trial) error {
-	for range kills {
-		t.server.kill()
+	for n := range kills {
+		victim := t.servers[n%len(t.servers)]
+		victim.kill()
 		if err := pause(ctx, t.outage); err != nil {
 			return err
 		}
 		t.heal()
-		if err := t.server.start(ctx); err != nil {
+		if err := victim.start(ctx); err != nil {
 			return err
 		}
 		if err := pause(ctx, t.between(50*time.Millisecond, time.Second)); err != nil {
@@ -180,6 +183,21 @@ func fillQueue(ctx context.Context, t *trial) error {
 	return pause(ctx, t.outage/4)
 }
 
+// killRedis kills the queue's server in the middle of an outage, and starts it again before the outage ends.
+func killRedis(ctx context.Context, t *trial) error {
+	defer t.proxy.Heal()
+	t.unreachable()
+	if err := pause(ctx, t.outage/4); err != nil {
+		return err
+	}
+	t.queueServer.Kill()
+	err := pause(ctx, t.outage/2)
+	if err := errors.Join(err, t.queueServer.Restart(context.WithoutCancel(ctx))); err != nil {
+		return err
+	}
+	return pause(ctx, t.outage/4)
+}
+
 func forbidWrites(ctx context.Context, t *trial) error {
 	allow := func() error {
 		return t.execute(context.WithoutCancel(ctx), "ALTER SYSTEM RESET default_transaction_read_only", "SELECT pg_reload_conf()")
@@ -198,13 +216,19 @@ func killRedriving(ctx context.Context, t *trial) error {
 		if err := pause(ctx, t.outage); err != nil {
 			return err
 		}
-		before, _ := t.server.metric(ctx, "datastorage_dlq_redriven_total")
+		before := t.redriven(ctx)
 		t.proxy.Heal()
 		t.heal()
+		victim := t.server
 		if t.queue {
-			err := until(ctx, recoverTimeout, "the server begins to store what was queued", func() bool {
-				n, ok := t.server.metric(ctx, "datastorage_dlq_redriven_total")
-				return ok && n > before
+			err := until(ctx, recoverTimeout, "a server begins to store what was queued", func() bool {
+				for i, n := range t.redriven(ctx) {
+					if n > before[i] {
+						victim = t.servers[i]
+						return true
+					}
+				}
+				return false
 			})
 			if err != nil {
 				return err
@@ -216,13 +240,22 @@ func killRedriving(ctx context.Context, t *trial) error {
 		if depth, ok := t.server.depth(ctx); ok {
 			t.remark("killed with about %d events in the queue", depth)
 		}
-		t.server.kill()
+		victim.kill()
 		t.heal()
-		if err := t.server.start(ctx); err != nil {
+		if err := victim.start(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// redriven is how many queued events each server has stored.
+func (t *trial) redriven(ctx context.Context) (counts []float64) {
+	for _, s := range t.servers {
+		n, _ := s.metric(ctx, "datastorage_dlq_redriven_total")
+		counts = append(counts, n)
+	}
+	return counts
 }
 
 // terminateInOutage stops the server once while connections are refused, and once while nothing answers on them.

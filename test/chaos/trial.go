@@ -31,7 +31,7 @@ const (
 	diskMebibytes = 512
 )
 
-// trial is one run of a scenario or figure: a database of its own, a proxy before it, and a server.
+// trial is one run of a scenario or figure: a database of its own, a proxy before it, and a server, or two that share a queue.
 type trial struct {
 	*lab
 	outage  time.Duration
@@ -40,7 +40,8 @@ type trial struct {
 	proxy   *faultproxy.Proxy
 	disk    *smallDisk
 	server  *server
-	queue   bool // this build has a dead-letter queue
+	servers []*server // server, and the one that shares its queue
+	queue   bool      // this build has a dead-letter queue
 	writers *writers
 	healed  time.Time // when the last fault ended
 	remarks []string
@@ -95,18 +96,48 @@ func (l *lab) begin(ctx context.Context, small place, random *rand.Rand) (t *tri
 			settings = append(settings, "DATASTORAGE_DEAD_LETTERS_MIN_FREE_BYTES=0")
 		}
 	}
-	if t.server, err = l.newServer(ctx, settings, "--database-url", u.String(), "--data-dir", dataDir); err != nil {
+	if err := t.serve(ctx, u.String(), dataDir, settings); err != nil {
 		return t, err
-	}
-	t.defers(func() error {
-		t.server.kill()
-		return os.RemoveAll(t.server.log)
-	})
-	if err := t.server.start(ctx); err != nil {
-		return t, t.server.explain(err)
 	}
 	_, t.queue = t.server.depth(ctx)
 	return t, nil
+}
+
+// serve starts the server, and with a queue in Redis a second one on the same queue and database.
+func (t *trial) serve(ctx context.Context, database, dataDir string, settings []string) error {
+	directories := []string{dataDir}
+	if t.queueServer != nil {
+		redis, err := t.queueServer.NextURL()
+		if err != nil {
+			return err
+		}
+		directories = append(directories, filepath.Join(dataDir, "second"))
+		settings = append(settings, "DATASTORAGE_DEAD_LETTERS_BACKEND=redis", "DATASTORAGE_DEAD_LETTERS_REDIS_URL="+redis)
+	}
+	for _, dir := range directories {
+		s, err := t.newServer(ctx, settings, "--database-url", database, "--data-dir", dir)
+		if err != nil {
+			return err
+		}
+		t.servers = append(t.servers, s)
+		t.server = t.servers[0]
+		t.defers(func() error {
+			s.kill()
+			return os.RemoveAll(s.log)
+		})
+		if err := s.start(ctx); err != nil {
+			return s.explain(err)
+		}
+	}
+	return nil
+}
+
+// urls are those of all servers.
+func (t *trial) urls() (urls []string) {
+	for _, s := range t.servers {
+		urls = append(urls, s.url)
+	}
+	return urls
 }
 
 func isCommit(sql string) bool { return strings.HasPrefix(sql, "INSERT INTO ledger_commits") }
@@ -204,7 +235,7 @@ func (l *lab) try(ctx context.Context, s scenario, round int, varied bool, rando
 	if varied {
 		t.outage = t.between(t.outage/4, t.outage*5/4)
 	}
-	t.writers = write(ctx, t.server.url, l.clients)
+	t.writers = write(ctx, t.urls(), l.clients)
 	if err := pause(ctx, t.between(500*time.Millisecond, 1500*time.Millisecond)); err != nil {
 		return r, err
 	}
@@ -310,8 +341,10 @@ func (t *trial) check(ctx context.Context, r *result) error {
 	if c.lost+c.twice+c.outOfOrder > 0 {
 		r.fail("%d lost, %d twice, %d out of order: %s", c.lost, c.twice, c.outOfOrder, strings.Join(c.examples, "; "))
 	}
-	if _, err := t.server.terminate(); err != nil {
-		r.fail("%v", t.server.explain(err))
+	for _, s := range t.servers {
+		if _, err := s.terminate(); err != nil {
+			r.fail("%v", s.explain(err))
+		}
 	}
 	return t.verify(ctx, r)
 }

@@ -31,9 +31,9 @@ const (
 var filler = strings.Repeat("the pod restarted after its memory limit was reached; ", 10)
 
 // writers are the clients of a scenario. Each writes events numbered from 1 under a correlation_id and event_ids of its own,
-// and sends an event again until it is acknowledged.
+// and sends an event again until it is acknowledged. Where there are several servers it takes them in turn.
 type writers struct {
-	url     string
+	urls    []string
 	clients []*writer
 	running sync.WaitGroup
 	stopped chan struct{} // closed: no new events
@@ -54,6 +54,8 @@ type writers struct {
 // writer is one client.
 type writer struct {
 	number   int
+	conns    []*bench.Conn // to each server
+	requests int
 	acked    []ack // by seq-1
 	open     uuid.UUID
 	receipts [][]byte // answers with a receipt, the last one last
@@ -66,9 +68,9 @@ type ack struct {
 }
 
 // write starts the clients.
-func write(ctx context.Context, url string, clients int) *writers {
+func write(ctx context.Context, urls []string, clients int) *writers {
 	ctx, cancel := context.WithCancel(ctx)
-	w := &writers{url: url, stopped: make(chan struct{}), cancel: cancel, last: time.Now(), statuses: map[string]int{}}
+	w := &writers{urls: urls, stopped: make(chan struct{}), cancel: cancel, last: time.Now(), statuses: map[string]int{}}
 	for i := range clients {
 		c := &writer{number: i}
 		w.clients = append(w.clients, c)
@@ -97,11 +99,14 @@ func (w *writers) stop(limit time.Duration) (open int) {
 }
 
 func (w *writers) run(ctx context.Context, c *writer) {
-	conn, err := bench.NewConn(w.url, requestTimeout)
-	if err != nil {
-		panic(err) // the URL is ours
+	for _, url := range w.urls {
+		conn, err := bench.NewConn(url, requestTimeout)
+		if err != nil {
+			panic(err) // the URL is ours
+		}
+		defer conn.Close() //nolint:gocritic // there are two at most
+		c.conns = append(c.conns, conn)
 	}
-	defer conn.Close()
 	var body []byte
 	for {
 		select {
@@ -113,7 +118,7 @@ func (w *writers) run(ctx context.Context, c *writer) {
 		}
 		c.open = uuid.Must(uuid.NewV7())
 		body = appendEvent(body[:0], c.open, c.number, len(c.acked)+1)
-		if !w.deliver(ctx, conn, c, body) {
+		if !w.deliver(ctx, c, body) {
 			return
 		}
 		c.open = uuid.Nil
@@ -129,10 +134,11 @@ func appendEvent(b []byte, id uuid.UUID, client, seq int) []byte {
 }
 
 // deliver sends an event until it is acknowledged. It reports whether it was.
-func (w *writers) deliver(ctx context.Context, conn *bench.Conn, c *writer, body []byte) bool {
+func (w *writers) deliver(ctx context.Context, c *writer, body []byte) bool {
 	for {
 		sent := time.Now()
-		status, answer, err := conn.Post(ctx, eventsPath, body)
+		c.requests++
+		status, answer, err := c.conns[(c.number+c.requests)%len(c.conns)].Post(ctx, eventsPath, body)
 		took := time.Since(sent)
 		if ctx.Err() != nil {
 			return false
