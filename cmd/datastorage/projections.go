@@ -15,6 +15,7 @@ import (
 	outcomes "github.com/datastorage-io/datastorage/internal/outcome"
 	"github.com/datastorage-io/datastorage/internal/project"
 	"github.com/datastorage-io/datastorage/internal/project/correlations"
+	"github.com/datastorage-io/datastorage/internal/project/producers"
 	"github.com/datastorage-io/datastorage/internal/remediation"
 )
 
@@ -22,6 +23,7 @@ import (
 func projections() []project.Projection {
 	return []project.Projection{
 		correlations.Projection{},
+		producers.Projection{},
 		outcomes.Projection{},
 		remediation.Projection{},
 	}
@@ -30,6 +32,7 @@ func projections() []project.Projection {
 // serveProjections has the API read what is derived from the log.
 func serveProjections(api *httpapi.Config, view project.View) {
 	api.Correlations = correlations.NewList(view)
+	api.Producers = producers.NewReader(view)
 	api.Outcomes = outcomes.NewReader(view)
 	api.History = remediation.NewHistory(view)
 }

@@ -52,6 +52,7 @@ var routesByRole = []struct{ method, path, role string }{
 	{"GET", streamPath + "?limit=1", "read"}, // which is a 400 where it may
 	{"GET", eventsPath, "read"}, {"HEAD", eventsPath, "read"}, {"GET", eventsPath + "/x", "read"}, {"GET", eventsPath + "/x/body", "read"},
 	{"GET", timelinePath("x"), "read"}, {"GET", effectivenessPath + "x", "read"}, {"GET", historyPath, "read"}, {"POST", reconstructPath("x"), "read"},
+	{"GET", producersPath, "read"}, {"GET", gapsPath("x"), "read"},
 	{"GET", correlationListPath, "read"}, {"GET", correlationsPath + "x", "read"}, {"GET", notificationsPath, "read"}, {"GET", lettersPath, "read"}, {"GET", lettersPath + "/x", "read"},
 	{"GET", queuesPath, "read"}, {"POST", lettersPath + "/x/replay", "admin"}, {"DELETE", lettersPath + "/x", "admin"},
 	{"GET", outcomePaths[0], "read"}, {"GET", outcomePaths[1], "read"}, {"GET", outcomePaths[2], "read"}, {"GET", incidentsPath, "read"}, {"GET", incidentsPath + "/x", "read"},

@@ -50,7 +50,7 @@ func TestServer_EveryDocumentedAnswer(t *testing.T) {
 		workflowsPath: workflow(), searchPath: object{"filters": labels()}, importPath: object{"documents": string(demo.Catalogue())},
 	}
 	gets := []string{
-		queuesPath, lettersPath, lettersPath + "/L01", eventsPath, eventsPath + "/" + uuid.NewString(), eventsPath + "/" + uuid.NewString() + "/body", correlationsPath + "rr-1", correlationListPath, notificationsPath,
+		queuesPath, lettersPath, lettersPath + "/L01", eventsPath, eventsPath + "/" + uuid.NewString(), eventsPath + "/" + uuid.NewString() + "/body", correlationsPath + "rr-1", correlationListPath, producersPath, gapsPath("p"), notificationsPath,
 		timelinePath("rr-1"), effectivenessPath + "rr-1", historyPath + "?target_kind=Pod&target_name=a",
 		streamPath + "?limit=1",
 		eventTypesPath, typePath, workflowsPath + "/" + uuid.NewString(), versionsPath, workflowsPath, exportPath, actionsPath, actionPath,
@@ -94,6 +94,8 @@ func TestServer_EveryDocumentedAnswer(t *testing.T) {
 	everything(s)
 	id := s.write("event_id", uuid.NewString())["event_id"].(string)
 	s.get(eventsPath + "/" + id)
+	s.write("producer_id", "known", "producer_seq", 1)
+	s.get(gapsPath("known"))
 	s.send(http.MethodGet, eventsPath+"/"+id+"/body", nil)
 	s.write("correlation_id", "rr-3", "event_type", "gateway.crd.created")
 	for _, id := range []string{"rr-1", "rr-3", "unknown"} {
@@ -143,7 +145,7 @@ func TestServer_EveryDocumentedAnswer(t *testing.T) {
 	req := s.request(http.MethodDelete, lettersPath+"/L02", "{}")
 	req.Header.Set("Content-Type", "text/plain")
 	s.do(req)
-	for _, path := range []string{eventsPath, correlationListPath, notificationsPath, lettersPath, workflowsPath, actionPath, timelinePath("rr-1")} {
+	for _, path := range []string{eventsPath, correlationListPath, producersPath, notificationsPath, lettersPath, workflowsPath, actionPath, timelinePath("rr-1")} {
 		s.send(http.MethodGet, path+"?limit=0", nil)
 	}
 	for _, path := range []string{incidentTypeRatePath, workflowRatePath, multiRatePath, incidentsPath + "?limit=0", aggregatePath + "success-rate", aggregatePath + "trend?period=x"} {

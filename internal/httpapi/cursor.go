@@ -30,6 +30,7 @@ const (
 	cursorNotifications byte = 2
 	cursorCorrelations  byte = 3
 	cursorTimeline      byte = 7
+	cursorProducers     byte = 8
 )
 
 // cursorPayload is the length of a payload without its key, which stands at its end.

@@ -10,16 +10,18 @@ import (
 	"github.com/datastorage-io/datastorage/internal/outcome"
 	"github.com/datastorage-io/datastorage/internal/project"
 	"github.com/datastorage-io/datastorage/internal/project/correlations"
+	"github.com/datastorage-io/datastorage/internal/project/producers"
 	"github.com/datastorage-io/datastorage/internal/remediation"
 	"github.com/datastorage-io/datastorage/internal/sqlite"
 )
 
 // projections are those that a test server has.
-var projections = []project.Projection{correlations.Projection{}, outcome.Projection{}, remediation.Projection{}}
+var projections = []project.Projection{correlations.Projection{}, producers.Projection{}, outcome.Projection{}, remediation.Projection{}}
 
 // setProjections has a server read projections through a view; with nil, what reads them fails without an error.
 func setProjections(c *configuration, view project.View) {
 	c.Correlations = correlations.NewList(view)
+	c.Producers = producers.NewReader(view)
 	c.Outcomes = outcome.NewReader(view)
 	c.History = remediation.NewHistory(view)
 }

@@ -53,6 +53,8 @@ type Config struct {
 	Catalogue Catalogue
 	// Correlations lists remediations.
 	Correlations Correlations
+	// Producers says which numbered events never arrived.
+	Producers Producers
 	// Outcomes are the executions of remediations and what has become of them.
 	Outcomes Outcomes
 	// History reads what was tried on an object.
@@ -145,6 +147,8 @@ func (s *Server) routes() []Route {
 		{"POST /api/v1/audit/remediation-requests/{id}/reconstruct", auth.RoleRead, s.reconstruct},
 		{"GET /api/v1/remediation-history/context", auth.RoleRead, s.getRemediationHistory},
 		{"GET /api/v1/effectiveness/{correlation_id}", auth.RoleRead, s.getEffectiveness},
+		{"GET /api/v1/audit/producers", auth.RoleRead, s.listProducers},
+		{"GET /api/v1/audit/producers/{id}/gaps", auth.RoleRead, s.getProducerGaps},
 		{"POST /api/v1/audit/notifications", auth.RoleWrite, s.postNotification},
 		{"GET /api/v1/audit/notifications", auth.RoleRead, s.listNotifications},
 		{"POST /api/v1/workflows", auth.RoleWrite, s.postWorkflow},
