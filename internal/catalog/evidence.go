@@ -16,7 +16,8 @@ import (
 
 // EvidenceSize is how long the JSON form of evidence is at most, in bytes. Only the labels of a search can exceed it: they
 // are always kept whole, because a search cannot be run again without them. With 10 custom keys and 50 values of the
-// greatest length they take up to 48 KiB; the ranking then stands without results.
+// greatest length they take up to 48 KiB; the ranking then stands without results. The outcomes of a search that ranks by
+// them come on top, at most 14 KiB.
 const EvidenceSize = 2048
 
 // evidenceFormat is the version of the JSON form.
@@ -36,6 +37,8 @@ type Evidence struct {
 	Results  []RankedResult
 	// Ranking is the digest of all results that the search returned, see Result.Ranking.
 	Ranking string
+	// Outcomes are what the search ranked by beside labels; nil when it did not.
+	Outcomes *Outcomes
 }
 
 // RankedResult is one result of a recorded search.
@@ -64,7 +67,7 @@ func (r *Result) Ranking() string {
 func (s *Snapshot) Evidence(q *datastorage.WorkflowSearch, r *Result) *Evidence {
 	e := &Evidence{
 		CatalogVersion: r.CatalogVersion, Weights: *s.weights, WeightsVersion: r.WeightsVersion, Search: *q, Total: r.Total,
-		Returned: len(r.Matches), Results: make([]RankedResult, len(r.Matches)), Ranking: r.Ranking(),
+		Returned: len(r.Matches), Results: make([]RankedResult, len(r.Matches)), Ranking: r.Ranking(), Outcomes: r.Outcomes,
 	}
 	e.Search.Explain, e.Search.Detected.Other = false, nil
 	for i := range r.Matches {
@@ -80,6 +83,7 @@ type evidenceJSON struct {
 	Filters        evidenceFilters `json:"filters"`
 	Format         int             `json:"format"`
 	MinScore       Score           `json:"min_score"`
+	Outcomes       *Outcomes       `json:"outcomes"`
 	Ranking        string          `json:"ranking_sha256"`
 	RemediationID  string          `json:"remediation_id"`
 	Results        []RankedResult  `json:"results"`
@@ -127,7 +131,7 @@ func (e *Evidence) UnmarshalJSON(raw []byte) error {
 	f := &form.Filters
 	*e = Evidence{
 		CatalogVersion: form.CatalogVersion, Weights: form.Weights, WeightsVersion: form.WeightsVersion, Total: form.Total,
-		Returned: form.Returned, Results: form.Results, Ranking: form.Ranking,
+		Returned: form.Returned, Results: form.Results, Ranking: form.Ranking, Outcomes: form.Outcomes,
 		Search: datastorage.WorkflowSearch{
 			SignalType: f.SignalType, Severity: f.Severity, Component: f.Component, Environment: f.Environment, Priority: f.Priority,
 			CustomLabels: f.CustomLabels, Statuses: f.Statuses, ActionType: f.ActionType, TopK: form.TopK, MinScore: int(form.MinScore),
@@ -156,6 +160,11 @@ func (form *evidenceJSON) check() error {
 		return errors.New("filters.status must name a status")
 	case form.CatalogVersion < 0 || len(form.Results) > form.Returned || form.Returned > form.TopK || form.Total < form.Returned:
 		return errors.New("its numbers contradict each other")
+	}
+	if form.Outcomes != nil {
+		if err := form.Outcomes.check(); err != nil {
+			return err
+		}
 	}
 	if err := form.Weights.Validate(); err != nil {
 		return fmt.Errorf("weights: %w", err)

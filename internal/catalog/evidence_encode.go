@@ -11,10 +11,10 @@ import (
 	"github.com/datastorage-io/datastorage"
 )
 
-// MarshalJSON returns the canonical JSON form, at most EvidenceSize bytes unless the labels alone are longer, with as many
-// results as fit. It is written by hand because every search of a server passes here.
+// MarshalJSON returns the canonical JSON form, at most EvidenceSize bytes and those of the outcomes unless the labels alone are
+// longer, with as many results as fit. It is written by hand because every search of a server passes here.
 func (e *Evidence) MarshalJSON() ([]byte, error) {
-	b := e.appendHead(make([]byte, 0, EvidenceSize))
+	b, room := e.appendHead(make([]byte, 0, EvidenceSize))
 	var buf [1024]byte
 	tail := e.appendTail(buf[:0])
 	for i, r := range e.Results {
@@ -25,7 +25,7 @@ func (e *Evidence) MarshalJSON() ([]byte, error) {
 		b = appendDecimal(append(b, `{"final_score":`...), int64(r.Score), scoreDigits)
 		b = datastorage.AppendUUID(append(b, `,"workflow_id":"`...), r.WorkflowID)
 		b = append(b, `"}`...)
-		if len(b)+len(tail) > EvidenceSize {
+		if len(b)+len(tail) > room {
 			b = b[:start]
 			break
 		}
@@ -39,8 +39,8 @@ func (e *Evidence) MarshalJSON() ([]byte, error) {
 	return b, nil
 }
 
-// appendHead appends the members before the results.
-func (e *Evidence) appendHead(b []byte) []byte {
+// appendHead appends the members before the results, and returns the length that the whole has room for.
+func (e *Evidence) appendHead(b []byte) (head []byte, room int) {
 	q := &e.Search
 	b = append(b, '{')
 	if !q.AsOf.IsZero() {
@@ -64,11 +64,34 @@ func (e *Evidence) appendHead(b []byte) []byte {
 	b = appendStrings(append(b, `"status":`...), q.Statuses)
 	b = strconv.AppendInt(append(b, `},"format":`...), evidenceFormat, 10)
 	b = appendDecimal(append(b, `,"min_score":`...), int64(q.MinScore), scoreDigits)
+	before := len(b)
+	if e.Outcomes != nil {
+		b = e.Outcomes.appendJSON(append(b, `,"outcomes":`...))
+	}
+	room = EvidenceSize + len(b) - before
 	b = appendMember(append(b, ','), "ranking_sha256", e.Ranking)
 	if q.RemediationID != "" {
 		b = appendMember(append(b, ','), "remediation_id", q.RemediationID)
 	}
-	return append(b, `,"results":[`...)
+	return append(b, `,"results":[`...), room
+}
+
+// appendJSON appends the canonical JSON form.
+func (o *Outcomes) appendJSON(b []byte) []byte {
+	b = append(append(b, `{"max_shift":`...), o.MaxShift.String()...)
+	b = append(b, `,"records":[`...)
+	for i := range o.Records {
+		r := &o.Records[i]
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendInt(append(b, `{"executions":`...), r.Executions, 10)
+		b = appendDecimal(append(b, `,"lower_bound":`...), int64(r.LowerBound), scoreDigits)
+		b = strconv.AppendInt(append(b, `,"successful":`...), r.Successful, 10)
+		b = datastorage.AppendUUID(append(b, `,"workflow_id":"`...), r.WorkflowID)
+		b = append(b, `"}`...)
+	}
+	return append(b, "]}"...)
 }
 
 // appendTail appends the members behind the results.

@@ -26,7 +26,7 @@ type RecorderOptions struct {
 	// BatchSize is how many events are written at once, at most.
 	BatchSize int
 	// MaxBytes bounds what waits, in bytes of events and evidenceOverhead for each. It must have room for the largest
-	// evidence, 48 KiB.
+	// evidence, 48 KiB and that of outcomes, 14 KiB.
 	MaxBytes int64
 	// Retention is how long the events are kept, in days.
 	Retention int

@@ -28,7 +28,7 @@ func (s *Snapshot) Replay(e *Evidence) (*Replayed, error) {
 		return nil, fmt.Errorf("the weights of the search are not valid: %w", err)
 	}
 	q := e.Search
-	r := &Replayed{Result: s.WithWeights(e.Weights).Search(&q)}
+	r := &Replayed{Result: s.WithWeights(e.Weights).SearchByOutcomes(&q, e.Outcomes)}
 	r.compare(e)
 	return r, nil
 }
@@ -114,7 +114,7 @@ func (t *Backtest) add(i int, e *Evidence, then *Snapshot, weights Weights) erro
 		return nil
 	}
 	q := e.Search
-	before, after := replayed.Result, then.WithWeights(weights).Search(&q)
+	before, after := replayed.Result, then.WithWeights(weights).SearchByOutcomes(&q, e.Outcomes)
 	was, is := before.ids(), after.ids()
 	if slices.Equal(was, is) {
 		return nil

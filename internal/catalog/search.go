@@ -9,8 +9,12 @@ type Match struct {
 	Workflow *datastorage.Workflow
 	Rank     int // from 1
 	Score    Score
-	// Boost and Penalty are the sums of what was added to the base and taken from it; neither is negative.
+	// Boost and Penalty are the sums of what labels added to the base and took from it; neither is negative.
 	Boost, Penalty Points
+	// Shift is what Outcome added to the score: how the workflow fared. Outcome is nil unless the search ranks by outcomes
+	// and enough is known of the workflow.
+	Shift   Points
+	Outcome *OutcomeRecord
 	// Terms are the parts of the score; nil unless the search asks for an explanation.
 	Terms []Term
 }
@@ -25,17 +29,33 @@ type Result struct {
 	Matches []Match
 	// Funnel says what each condition excluded; nil unless the search asks for an explanation.
 	Funnel *Funnel
+	// Outcomes are what the search ranked by beside labels; nil when it did not.
+	Outcomes *Outcomes
 }
 
 // Search returns the best workflows for an incident. It answers from s whatever q.AsOf says: see AsOf. The search must be
 // valid: TopK at least 1, Statuses not empty, at most 10 custom keys.
 //
 // Order: the score, then fewer wildcards among the mandatory labels, then the newest, then the lower workflow_id.
-func (s *Snapshot) Search(q *datastorage.WorkflowSearch) *Result {
-	r := s.search(q, q.TopK)
+func (s *Snapshot) Search(q *datastorage.WorkflowSearch) *Result { return s.SearchByOutcomes(q, nil) }
+
+// SearchByOutcomes is Search with a ranking that knows how workflows fared with the incident type that is searched for:
+// that shifts scores a little, and decides between equal ones by the greater lower bound. MinScore and Total go by labels
+// alone. Without outcomes it is Search.
+func (s *Snapshot) SearchByOutcomes(q *datastorage.WorkflowSearch, o *Outcomes) *Result {
+	var r *Result
+	if o == nil {
+		r = s.search(q, q.TopK)
+	} else {
+		r = s.searchByOutcomes(q, o)
+	}
 	if q.Explain {
 		for i := range r.Matches {
-			r.Matches[i].Terms = s.terms(q, r.Matches[i].Workflow)
+			m := &r.Matches[i]
+			m.Terms = s.terms(q, m.Workflow)
+			if o != nil {
+				m.Terms = append(m.Terms, outcomeTerm(q, m))
+			}
 		}
 		r.Funnel = s.funnel(q)
 	}
@@ -59,12 +79,16 @@ func (p *plan) result() *Result {
 	p.best.sort()
 	for i, key := range p.best {
 		e := s.entries[s.ranked[key.rank()]]
-		m := &r.Matches[i]
-		m.Workflow, m.Rank, m.Score = e.workflow, i+1, key.score()
-		m.Penalty = p.penalty(e.detected)
-		m.Boost = Points(int(m.Score)-s.weights.Base) + m.Penalty
+		r.Matches[i] = p.match(i+1, e, key.score())
 	}
 	return r
+}
+
+// match returns the result for a workflow whose labels make a score.
+func (p *plan) match(rank int, e *entry, score Score) Match {
+	m := Match{Workflow: e.workflow, Rank: rank, Score: score, Penalty: p.penalty(e.detected)}
+	m.Boost = Points(int(score)-p.snapshot.weights.Base) + m.Penalty
+	return m
 }
 
 // penalty returns what the detected labels of a workflow take away.
