@@ -131,6 +131,8 @@ type WorkflowSearch struct {
 	AsOf time.Time
 	// RemediationID is the incident that the search is for; "" when it is not known.
 	RemediationID string
+	// ByOutcomes asks for a ranking that knows how workflows fared with SignalType; not together with AsOf.
+	ByOutcomes bool
 }
 
 // CatalogChange is one step of the catalogue's history, which is append-only: the catalogue at version n is what its

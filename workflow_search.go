@@ -39,6 +39,7 @@ func DecodeWorkflowSearch(raw []byte, now time.Time) (s *WorkflowSearch, filters
 	o.boolean("explain", func(b bool) { s.Explain = b })
 	o.text(&textRule{"remediation_id", 255, false, nil}, &s.RemediationID)
 	o.take("as_of", func(raw jsontext.Value) string { return s.decodeAsOf(raw, now) })
+	o.take("rank", s.decodeRank)
 	if err := o.finish(); err != nil {
 		return nil, nil, err
 	}
@@ -144,6 +145,27 @@ func scoreUnits(decimal string, score float64) (units int, ok bool) {
 	rest := new(big.Int)
 	whole, _ := new(big.Int).DivMod(exact.Num(), exact.Denom(), rest)
 	return int(whole.Int64()) + rest.Sign(), true
+}
+
+// The values of a search's member rank.
+const (
+	RankLabels   = "labels"
+	RankOutcomes = "outcomes"
+)
+
+func (s *WorkflowSearch) decodeRank(raw jsontext.Value) string {
+	if raw == nil {
+		return ""
+	}
+	rank, ok := unquote(raw)
+	switch {
+	case !ok || rank != RankLabels && rank != RankOutcomes:
+		return "must be one of: " + RankLabels + ", " + RankOutcomes
+	case rank == RankOutcomes && !s.AsOf.IsZero():
+		return "must be " + RankLabels + " with as_of: what is known of outcomes is known now"
+	}
+	s.ByOutcomes = rank == RankOutcomes
+	return ""
 }
 
 // decodeAsOf decodes a time as ParseTime reads it.

@@ -152,6 +152,22 @@ type Catalog struct {
 
 	// What the terms of a search's score count, in thousandths of a point; ten points are the score 1.
 	Weights Weights `key:"weights"`
+
+	// What outcomes may do to searches that ask for rank=outcomes.
+	Outcomes RankOutcomes `key:"outcomes"`
+}
+
+// RankOutcomes says how much the success rate of workflows counts in a search that asks for it.
+type RankOutcomes struct {
+	// The most that a good or bad history adds to or takes from a score, in thousandths of a point; 50 is as much as one
+	// custom label.
+	MaxShift int `key:"max_shift" default:"50" min:"0" max:"1000"`
+
+	// Executions that a workflow needs before its history counts; with fewer it is treated as new.
+	MinExecutions int `key:"min_executions" default:"5" min:"1" max:"1000000"`
+
+	// How far back executions are looked at.
+	Range time.Duration `key:"range" default:"2160h" min:"1h" max:"87600h"`
 }
 
 // Weights are those of package catalog, field by field.

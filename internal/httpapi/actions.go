@@ -124,6 +124,9 @@ func (s *Server) listActionWorkflows(c *call) (*response, error) {
 		return nil, err
 	}
 	i := p.wholeIncident(s.cfg.Now())
+	if i.search != nil {
+		p.rank(i.search)
+	}
 	limit := int(p.integer("limit", defaultActions, 1, maxActions))
 	if err := p.err(); err != nil {
 		return nil, err
@@ -171,6 +174,9 @@ func appendOption(b []byte, w *datastorage.Workflow, m *catalog.Match) []byte {
 	if m != nil {
 		b = append(b, `,"final_score":`...)
 		b = append(b, m.Score.String()...)
+		if m.Outcome != nil {
+			b = appendOutcome(b, m)
+		}
 	}
 	g := datastorage.Guidance{}
 	if w.Guidance != nil {

@@ -34,6 +34,11 @@ type Recorder interface {
 	Record(ctx context.Context, e *catalog.Evidence, at time.Time, took time.Duration) error
 }
 
+// Rankings is what is known of how workflows fared; see catalog.Rankings.
+type Rankings interface {
+	Outcomes(ctx context.Context, incidentType string) (*catalog.Outcomes, error)
+}
+
 // past is the last catalogue of the past that was asked for: making one takes as long as making all of it, so one is made
 // at a time, and kept.
 type past struct {

@@ -23,6 +23,13 @@ func (s *Server) searchWorkflows(c *call) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
+	p, err := c.params()
+	if err != nil {
+		return nil, err
+	}
+	if p.rank(q); p.err() != nil {
+		return nil, p.err()
+	}
 	result, err := s.search(c, q)
 	if err != nil {
 		return nil, err
@@ -31,11 +38,30 @@ func (s *Server) searchWorkflows(c *call) (*response, error) {
 	return &response{status: http.StatusOK, body: appendResult(*out, result, filters), buffer: out}, nil
 }
 
+// rank reads the parameter rank into a search. It is the same as the member rank of a body, which must not contradict it.
+func (p *params) rank(q *datastorage.WorkflowSearch) {
+	switch rank := p.enum("rank", datastorage.RankLabels, datastorage.RankOutcomes); {
+	case rank == datastorage.RankOutcomes && !q.AsOf.IsZero():
+		p.fault("rank", "must be labels with as_of: what is known of outcomes is known now")
+	case rank == datastorage.RankLabels && q.ByOutcomes:
+		p.fault("rank", "contradicts rank in the body")
+	case rank == datastorage.RankOutcomes:
+		q.ByOutcomes = true
+	}
+}
+
 // search runs a search and has its evidence recorded: no search is answered that leaves no trace.
 func (s *Server) search(c *call, q *datastorage.WorkflowSearch) (*catalog.Result, error) {
 	began := s.cfg.Now()
+	var outcomes *catalog.Outcomes
+	if q.ByOutcomes {
+		var err error
+		if outcomes, err = s.cfg.Rankings.Outcomes(c.Context(), q.SignalType); err != nil {
+			return nil, err
+		}
+	}
 	snapshot := s.at(q.AsOf)
-	result := snapshot.Search(q)
+	result := snapshot.SearchByOutcomes(q, outcomes)
 	return result, s.cfg.Recorder.Record(c.Context(), snapshot.Evidence(q, result), began, s.cfg.Now().Sub(began))
 }
 
@@ -56,6 +82,9 @@ func appendResult(b []byte, r *catalog.Result, filters jsontext.Value) []byte {
 	b = strconv.AppendInt(b, r.CatalogVersion, 10)
 	b = append(b, `,"weights_version":"`...)
 	b = append(append(b, r.WeightsVersion...), '"')
+	if r.Outcomes != nil {
+		b = append(b, `,"ranked_by":"outcomes"`...)
+	}
 	if r.Funnel != nil {
 		b = append(b, `,"explanation":`...)
 		b = appendFunnel(b, r.Funnel)
@@ -95,10 +124,22 @@ func appendMatch(b []byte, m *catalog.Match) []byte {
 	}
 	b = append(b, `,"detected_labels":`...)
 	b = datastorage.AppendDetectedLabels(b, &w.Detected)
+	if m.Outcome != nil {
+		b = appendOutcome(b, m)
+	}
 	if m.Terms != nil {
 		b = append(b, `,"explanation":`...)
 		b = appendTerms(b, m.Terms)
 	}
+	return append(b, '}')
+}
+
+// appendOutcome appends how a workflow fared, and what that added to its score.
+func appendOutcome(b []byte, m *catalog.Match) []byte {
+	b = strconv.AppendInt(append(b, `,"outcome":{"total_executions":`...), m.Outcome.Executions, 10)
+	b = strconv.AppendInt(append(b, `,"successful_executions":`...), m.Outcome.Successful, 10)
+	b = append(append(b, `,"lower_bound":`...), m.Outcome.LowerBound.String()...)
+	b = append(append(b, `,"shift":`...), m.Shift.String()...)
 	return append(b, '}')
 }
 

@@ -61,6 +61,8 @@ type Config struct {
 	History History
 	// Recorder records the searches of the catalogue.
 	Recorder Recorder
+	// Rankings is what searches with rank=outcomes rank by.
+	Rankings Rankings
 	// Fallback is the dead-letter queue that takes writes during an outage; nil when there is none.
 	Fallback Fallback
 	// DeadLetters is the queue as an administrator uses it; nil when there is none.

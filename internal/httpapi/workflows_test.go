@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
 	"github.com/datastorage-io/datastorage"
@@ -220,6 +221,58 @@ func TestServer_Workflows_Search(t *testing.T) {
 	}
 	s.fieldErrors(s.problem(s.send(http.MethodPost, searchPath, object{"top_k": 0}), http.StatusBadRequest, "validation-error"),
 		"top_k", "filters.signal_type", "filters.severity", "filters.component", "filters.environment", "filters.priority")
+}
+
+// knownOutcomes is what is known of workflows, whatever the incident type; nil when it cannot be read.
+type knownOutcomes struct{ records *[]catalog.OutcomeRecord }
+
+func (k knownOutcomes) Outcomes(context.Context, string) (*catalog.Outcomes, error) {
+	if k.records == nil || *k.records == nil {
+		return nil, errAway
+	}
+	return catalog.NewOutcomes(50, 5, *k.records), nil
+}
+
+func TestServer_Workflows_SearchByOutcomes(t *testing.T) {
+	t.Parallel()
+	var records []catalog.OutcomeRecord
+	s := newServer(t, func(c *configuration) { c.Rankings = knownOutcomes{&records} })
+	older, newer := s.publish("action_type", "GracefulRestart"), s.publish("action_type", "GracefulRestart", "workflow_name", "other")
+	body := object{"filters": labels(), "explain": true, "rank": "outcomes"}
+	s.problem(s.send(http.MethodPost, searchPath, body), http.StatusServiceUnavailable, "service-unavailable")
+	records = []catalog.OutcomeRecord{{WorkflowID: uuid.MustParse(older), Executions: 50, Successful: 49, LowerBound: 8950}}
+
+	first := func(answer object) object { return answer["workflows"].([]any)[0].(object) }
+	plain := s.change(http.MethodPost, searchPath, object{"filters": labels(), "rank": "labels"}, http.StatusOK)
+	if first(plain)["workflow_id"] != newer || plain["ranked_by"] != nil || first(plain)["outcome"] != nil {
+		t.Errorf("by labels: %v", plain)
+	}
+	for _, path := range []string{searchPath, searchPath + "?rank=outcomes"} {
+		got := s.change(http.MethodPost, path, body, http.StatusOK)
+		best := first(got)
+		want := object{"total_executions": 50.0, "successful_executions": 49.0, "lower_bound": 0.895, "shift": 0.04}
+		if diff := cmp.Diff(want, best["outcome"]); diff != "" || best["workflow_id"] != older || best["final_score"] != 0.504 || got["ranked_by"] != "outcomes" {
+			t.Errorf("%s: %v\n%s", path, got, diff)
+		}
+		terms := best["explanation"].([]any)
+		if last := terms[len(terms)-1].(object); last["label"] != "outcomes" || last["contribution"] != 0.04 || last["query"] != "OOMKilled" ||
+			last["workflow"] != "49 of 50 executions succeeded, lower bound 0.895" {
+			t.Errorf("the term is %v", last)
+		}
+	}
+	option := first(s.get(actionPath + "?rank=outcomes&signal_type=OOMKilled&severity=critical&component=pod&environment=production&priority=P1"))
+	if option["workflow_id"] != older || option["outcome"].(object)["shift"] != 0.04 {
+		t.Errorf("the option is %v", option)
+	}
+	for path, bad := range map[string]object{
+		searchPath + "?rank=labels":   {"filters": labels(), "rank": "outcomes"},
+		searchPath + "?rank=luck":     {"filters": labels()},
+		searchPath:                    {"filters": labels(), "rank": 1},
+		searchPath + "?rank=outcomes": {"filters": labels(), "as_of": "24h"},
+		searchPath + "?":              {"filters": labels(), "as_of": "24h", "rank": "outcomes"},
+	} {
+		s.fieldErrors(s.problem(s.send(http.MethodPost, path, bad), http.StatusBadRequest, "validation-error"), "rank")
+	}
 }
 
 func TestServer_Workflows_Import(t *testing.T) {
