@@ -59,15 +59,15 @@ func openCatalog(
 
 // load reads the catalogue of the configured store.
 func (c *catalogCommand) load(cmd *cobra.Command) (s *catalog.Snapshot, err error) {
-	err = c.read(cmd, func(_ context.Context, _ store, loaded *catalog.Snapshot) error {
+	err = c.read(cmd, func(_ context.Context, _ *config.Config, _ store, loaded *catalog.Snapshot) error {
 		s = loaded
 		return nil
 	})
 	return s, err
 }
 
-// read calls f with the configured store and its catalogue.
-func (c *catalogCommand) read(cmd *cobra.Command, f func(context.Context, store, *catalog.Snapshot) error) (err error) {
+// read calls f with the configuration, its store and its catalogue.
+func (c *catalogCommand) read(cmd *cobra.Command, f func(context.Context, *config.Config, store, *catalog.Snapshot) error) (err error) {
 	cfg, err := c.loadConfig(cmd)
 	if err != nil {
 		return err
@@ -81,7 +81,7 @@ func (c *catalogCommand) read(cmd *cobra.Command, f func(context.Context, store,
 	if err != nil {
 		return err
 	}
-	return f(cmd.Context(), store, s)
+	return f(cmd.Context(), &cfg.Config, store, s)
 }
 
 // openToRead opens the configured store for a command that only reads, which makes no database where there is none.

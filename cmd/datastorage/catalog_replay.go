@@ -17,6 +17,7 @@ import (
 
 	"github.com/datastorage-io/datastorage"
 	"github.com/datastorage-io/datastorage/internal/catalog"
+	"github.com/datastorage-io/datastorage/internal/config"
 )
 
 // searchEvents is the type of the events that record searches.
@@ -46,7 +47,7 @@ exits with 1.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.read(cmd, func(ctx context.Context, store store, s *catalog.Snapshot) error {
+			return c.read(cmd, func(ctx context.Context, _ *config.Config, store store, s *catalog.Snapshot) error {
 				id, err := datastorage.ParseUUID(args[0])
 				if err != nil {
 					return err
@@ -105,9 +106,10 @@ func (c *catalogCommand) backtestCommand() *cobra.Command {
 		Use:   "backtest --weights FILE",
 		Short: "Tell what other weights would have chosen",
 		Long: `Runs the recorded searches again, each on the catalogue of its time, and tells for which of
-them other weights would have ranked the workflows otherwise. FILE holds weights in YAML, by
-the names of the settings below catalog.weights; those that it does not name keep their
-configured value.`,
+them other weights would have ranked the workflows otherwise, and how often the workflow that
+was first then, and the one that would be, succeeded with that kind of incident within
+catalog.outcomes.range. FILE holds weights in YAML, by the names of the settings below
+catalog.weights; those that it does not name keep their configured value.`,
 		Example: `  echo 'git_ops_managed: 300' > weights.yaml
   datastorage catalog backtest --weights weights.yaml --since 90d`,
 		Args: noArguments,
@@ -116,13 +118,15 @@ configured value.`,
 			if err != nil {
 				return fmt.Errorf("--since: %w", err)
 			}
-			return c.read(cmd, func(ctx context.Context, store store, s *catalog.Snapshot) error {
+			return c.read(cmd, func(ctx context.Context, cfg *config.Config, store store, s *catalog.Snapshot) error {
 				configured, _ := s.Weights()
 				weights, err := readWeights(file, configured)
 				if err != nil {
 					return err
 				}
-				return c.backtest(ctx, store, s, from, weights)
+				return withTallies(ctx, cfg, store, func(known *tallies) error {
+					return c.backtest(ctx, store, s, from, weights, known)
+				})
 			})
 		},
 	}
@@ -158,7 +162,9 @@ func readWeights(file string, base catalog.Weights) (catalog.Weights, error) {
 	return base, nil
 }
 
-func (c *catalogCommand) backtest(ctx context.Context, store store, s *catalog.Snapshot, from time.Time, weights catalog.Weights) error {
+func (c *catalogCommand) backtest(
+	ctx context.Context, store store, s *catalog.Snapshot, from time.Time, weights catalog.Weights, known *tallies,
+) error {
 	recorded, ids, err := recordedSearches(ctx, store, from)
 	if err != nil {
 		return err
@@ -169,10 +175,19 @@ func (c *catalogCommand) backtest(ctx context.Context, store store, s *catalog.S
 	}
 	w := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
 	if len(result.Changes) > 0 {
-		fmt.Fprintln(w, "event_id\tchosen then\twith these weights")
+		fmt.Fprintln(w, "event_id\tchosen then\tits first fared\twith these weights\tits first fared")
 	}
 	for _, change := range result.Changes {
-		fmt.Fprintf(w, "%s\t%s\t%s\n", ids[change.Index], ranking(change.Before), ranking(change.After))
+		incidentType := recorded[change.Index].Search.SignalType
+		before, err := known.fared(ctx, incidentType, change.Before)
+		if err != nil {
+			return err
+		}
+		after, err := known.fared(ctx, incidentType, change.After)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", ids[change.Index], ranking(change.Before), before, ranking(change.After), after)
 	}
 	fmt.Fprintf(w, "%d searches; another workflow first in %d, another ranking in %d, weights %s\n",
 		result.Searches, result.FirstChanged, result.Changed, weights.Version())

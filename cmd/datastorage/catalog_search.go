@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/datastorage-io/datastorage"
 	"github.com/datastorage-io/datastorage/internal/catalog"
+	"github.com/datastorage-io/datastorage/internal/config"
+	"github.com/datastorage-io/datastorage/internal/project"
 )
 
 // mandatory are the labels that every search names.
@@ -24,6 +27,7 @@ type searchFlags struct {
 	disabled bool
 	explain  bool
 	asOf     string
+	rank     string
 }
 
 func (c *catalogCommand) searchCommand() *cobra.Command {
@@ -37,14 +41,15 @@ serviceMesh, hpaEnabled, pdbProtected, stateful, helmManaged and networkIsolated
 is known of the cluster; any other label is a custom one, and may be given several times.
 
 With --explain each result comes with every term of its score, and the conditions with what
-each of them excluded. With --as-of the catalogue is searched as it was then.`,
+each of them excluded. With --as-of the catalogue is searched as it was then, with --rank
+outcomes how workflows fared with the signal_type moves their scores a little.`,
 		Example: `  datastorage catalog search signal_type=OOMKilled severity=critical component=apps/v1/Deployment \
       environment=production priority=P0
   datastorage catalog search signal_type='*' severity=high component=pod environment=staging priority=P1 \
       gitOpsManaged=true gitOpsTool=argocd team=payments --explain
   datastorage catalog search … --as-of 2026-05-11T14:40:00Z`,
 		Args: func(cmd *cobra.Command, args []string) error {
-			_, err := searchBody(args, &searchFlags{top: 1})
+			_, err := searchBody(args, &searchFlags{top: 1, rank: datastorage.RankLabels})
 			if err != nil {
 				return fmt.Errorf("%q: %w", cmd.CommandPath(), err)
 			}
@@ -58,20 +63,28 @@ each of them excluded. With --as-of the catalogue is searched as it was then.`,
 	flags.Float64Var(&f.minScore, "min-score", 0, "least score of a result, 0 to 1")
 	flags.BoolVar(&f.disabled, "include-disabled", false, "find disabled workflows, too")
 	flags.BoolVar(&f.explain, "explain", false, "show every term of each score, and what each condition excluded")
+	flags.StringVar(&f.rank, "rank", datastorage.RankLabels, "what the order goes by: labels or outcomes")
 	flags.StringVar(&f.asOf, "as-of", "", "search the catalogue as it was at this `time` (RFC 3339)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		search, err := decodeSearch(args, &f)
 		if err != nil {
 			return usageError{err}
 		}
-		s, err := c.load(cmd)
-		if err != nil {
-			return err
-		}
-		if !search.AsOf.IsZero() {
-			s = s.AsOf(search.AsOf)
-		}
-		return c.printResult(s.Search(search))
+		return c.read(cmd, func(ctx context.Context, cfg *config.Config, store store, s *catalog.Snapshot) error {
+			if !search.AsOf.IsZero() {
+				s = s.AsOf(search.AsOf)
+			}
+			if !search.ByOutcomes {
+				return c.printResult(s.Search(search))
+			}
+			return withView(ctx, store, func(view project.View) error {
+				known, err := newRankings(cfg, view).Outcomes(ctx, search.SignalType)
+				if err != nil {
+					return err
+				}
+				return c.printResult(s.SearchByOutcomes(search, known))
+			})
+		})
 	}
 	return cmd
 }
@@ -134,6 +147,7 @@ func searchBody(args []string, f *searchFlags) (map[string]any, error) {
 	filters["detected_labels"], filters["custom_labels"] = detected, custom
 	body := map[string]any{
 		"filters": filters, "top_k": f.top, "min_score": f.minScore, "include_disabled": f.disabled, "explain": f.explain,
+		"rank": f.rank,
 	}
 	if f.asOf != "" {
 		body["as_of"] = f.asOf

@@ -120,6 +120,7 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) (err error
 	}
 	defer func() { err = errors.Join(err, derived.Close()) }()
 	derived.serve(&api)
+	api.Rankings = newRankings(cfg, derived.view)
 	tellOfCommits(committer, recent, hub.Wake, derived.runner.Wake)
 	handler := httpapi.New(api)
 	server := newHTTPServer(cfg, handler, log)

@@ -295,3 +295,63 @@ func TestCatalog_Replay(t *testing.T) {
 		}
 	})
 }
+
+// TestCatalog_Outcomes records how a workflow fared, which then decides a search that asks for it, and shows beside what
+// other weights would have chosen.
+func TestCatalog_Outcomes(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, args []string) {
+		s := startServer(t, args...)
+		var id string
+		for _, name := range []string{"proven", "untried"} {
+			body := bytes.Replace(newWorkflow(name, "1.0.0"), fmt.Appendf(nil, `"signal_type":%q`, name), []byte(`"signal_type":"OOMKilled"`), 1)
+			if name == "proven" {
+				body = bytes.Replace(body, []byte(`{`), []byte(`{"custom_labels":{"team":["a"]},`), 1)
+			}
+			answer, _ := expect(t, http.StatusCreated, http.MethodPost, s.url+"/api/v1/workflows", body)
+			if name == "proven" {
+				id = answer["workflow_id"].(string)
+			}
+		}
+		for n := range 10 {
+			post(t, s, fmt.Appendf(nil, `{"version":"1.0","event_type":"execution.workflow.completed","event_timestamp":%q,"event_category":"execution",`+
+				`"event_action":"completed","event_outcome":"success","correlation_id":"rr-%d","event_data":{"incident_type":"OOMKilled","workflow_id":%q}}`,
+				time.Now().UTC().Format(time.RFC3339), n, id))
+		}
+		const filters = `{"signal_type":"OOMKilled","severity":"critical","component":"pod","environment":"production","priority":"P0"`
+		first := func(rank, custom string) string {
+			answer, _ := expect(t, http.StatusOK, http.MethodPost, s.url+"/api/v1/workflows/search?rank="+rank, []byte(`{"filters":`+filters+custom+`}}`))
+			workflows := answer["workflows"].([]any)
+			if len(workflows) != 2 {
+				t.Fatalf("%d workflows are found, want 2", len(workflows))
+			}
+			return workflows[0].(map[string]any)["workflow_name"].(string)
+		}
+		waitFor(t, func() bool { // the first tables are being made
+			status, _, err := do(http.MethodGet, s.url+"/api/v1/success-rate/incident-type?incident_type=OOMKilled", nil)
+			return err == nil && status == http.StatusOK
+		})
+		waitFor(t, func() bool { return first("outcomes", "") == "proven" })
+		if name := first("labels", ""); name != "untried" {
+			t.Errorf("by labels %s comes first, want the newest", name)
+		}
+		first("labels", `,"custom_labels":{"team":["a"]}`)
+		s.terminate(t)
+
+		search := append([]string{"catalog", "search", "signal_type=OOMKilled", "severity=critical", "component=pod", "environment=production",
+			"priority=P0", "--rank", "outcomes", "--top", "1", "--explain"}, args...)
+		if out, errs, code := cli(t, search...); code != 0 || !strings.Contains(out, "10 of 10 executions succeeded, lower bound 0.7") {
+			t.Errorf("search exits with %d: %s%s", code, out, errs)
+		}
+		weights := filepath.Join(t.TempDir(), "weights.yaml")
+		if err := os.WriteFile(weights, []byte("custom_label: 0\ncustom_label_wildcard: 0\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out, errs, code := cli(t, append([]string{"catalog", "backtest", "--weights", weights}, args...)...)
+		for _, want := range []string{"another workflow first in 1,", "10 of 10 (72 to 100 %)", "never executed"} {
+			if code != 0 || !strings.Contains(out, want) {
+				t.Errorf("backtest exits with %d, without %q: %s%s", code, want, out, errs)
+			}
+		}
+	})
+}
