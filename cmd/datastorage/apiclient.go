@@ -175,18 +175,7 @@ func (c *apiClient) refused(status int, answer []byte) error {
 	case status >= http.StatusInternalServerError:
 		text += " (request " + printable(problem.RequestID) + ")"
 	}
-	return &refusedError{status, text}
-}
-
-// refusedError is a problem that a server answered with.
-type refusedError struct {
-	status int
-	text   string
-}
-
-// Error implements error.
-func (e *refusedError) Error() string {
-	return fmt.Sprintf("the server answered %d: %s", e.status, e.text)
+	return fmt.Errorf("the server answered %d: %s", status, text)
 }
 
 // printable replaces what could move the cursor of a terminal or change its colours.

@@ -71,8 +71,12 @@ func (r *reportCommand) workflowCommand() *cobra.Command {
   datastorage report workflow 1e935d49-8675-5c68-8d90-4de411d360f7 --range 90d --html workflow.html`,
 		Args: oneArgument("the workflow_id or the workflow_name"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			back := report.Range(span)
+			if err := back.Check(); err != nil {
+				return usagef("%s", err)
+			}
 			return r.write(cmd.Context(), func(ctx context.Context, api report.API) (*report.Document, error) {
-				return report.OfWorkflow(ctx, api, args[0], report.Range(span), time.Now())
+				return report.OfWorkflow(ctx, api, args[0], back, time.Now())
 			})
 		},
 	}
@@ -167,7 +171,7 @@ type reportAPI struct{ client *apiClient }
 // Get implements report.API.
 func (r reportAPI) Get(ctx context.Context, path string) ([]byte, error) {
 	body, err := r.client.call(ctx, http.MethodGet, "/api/v1"+path, nil)
-	if refused, ok := errors.AsType[*refusedError](err); ok && refused.status == http.StatusNotFound {
+	if refused, ok := errors.AsType[*refusal](err); ok && refused.status == http.StatusNotFound {
 		return nil, &datastorage.Error{Code: datastorage.CodeNotFound, Detail: err.Error(), Cause: err}
 	}
 	return body, err

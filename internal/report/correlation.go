@@ -119,9 +119,22 @@ func Correlation(ctx context.Context, api API, id string) (*Document, error) {
 		d.Title = string(signal)
 		d.Subtitle = clean(id) + " · " + d.Subtitle
 	}
-	d.Sections = append(d.Sections, t.facts(), t.course(mark))
+	var w workflow
+	if chosen := t.Summary.Chosen.Workflow; chosen != "" {
+		if _, _, err = r.try(ctx, "/workflows/"+url.PathEscape(string(chosen)), &w); err != nil {
+			return nil, err
+		}
+	}
+	others, err := history(ctx, r, t.Summary.Target, id)
+	if err != nil {
+		return nil, err
+	}
+	d.Sections = append(d.Sections, t.facts(w.Name), t.course(mark))
 	if known {
 		d.Sections = append(d.Sections, e.section(effect))
+	}
+	if others.Table != nil || others.Facts != nil {
+		d.Sections = append(d.Sections, others)
 	}
 	d.Sections = append(d.Sections, t.steps())
 	d.Sources = r.sources
@@ -154,7 +167,8 @@ func (t *timeline) status() Status {
 	return Status{spaced(string(s.Value)), outcomeTone(string(t.Events[i].Outcome))}
 }
 
-func (t *timeline) facts() Section {
+// facts tells the remediation in short; name is that of the workflow, "" when the catalogue does not know it.
+func (t *timeline) facts(name text) Section {
 	s := &t.Summary
 	section := Section{Title: "In short"}
 	add := func(label string, st statement) {
@@ -168,6 +182,9 @@ func (t *timeline) facts() Section {
 	add("Remedied on", s.Remediation.statement())
 	if c := s.Chosen; c.Workflow != "" {
 		workflow := string(c.Workflow)
+		if name != "" {
+			workflow = string(name) + ", " + workflow
+		}
 		if c.Version != "" {
 			workflow += ", version " + string(c.Version)
 		}

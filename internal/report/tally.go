@@ -12,8 +12,8 @@ type tally struct {
 }
 
 type count struct {
-	name               string
-	total, good, other int
+	name             string
+	total, good, bad int
 }
 
 func newTally() *tally { return &tally{counts: map[string]*count{}} }
@@ -28,10 +28,11 @@ func (t *tally) add(name string, tone Tone) {
 		t.counts[name] = c
 	}
 	c.total++
-	if tone == Good {
+	switch tone {
+	case Good:
 		c.good++
-	} else {
-		c.other++
+	case Bad:
+		c.bad++
 	}
 }
 
@@ -55,7 +56,7 @@ func (t *tally) section(title string, cite Cite) Section {
 	for _, c := range top {
 		s.Bars.Max = max(s.Bars.Max, float64(c.total))
 		s.Bars.Bars = append(s.Bars.Bars, Bar{
-			Label: c.name, Value: float64(c.total), Text: fmt.Sprintf("%d of %d succeeded", c.good, c.total), Tone: scoreTone(c.rate()), Cite: cite,
+			Label: c.name, Value: float64(c.total), Text: fmt.Sprintf("%d of %d succeeded", c.good, c.total), Tone: c.tone(), Cite: cite,
 		})
 	}
 	if others > 0 {
@@ -64,4 +65,13 @@ func (t *tally) section(title string, cite Cite) Section {
 	return s
 }
 
-func (c *count) rate() float64 { return float64(c.good) / float64(c.total) }
+// tone is that of remediations of which all ended well, none, or some.
+func (c *count) tone() Tone {
+	switch {
+	case c.good == c.total:
+		return Good
+	case c.good == 0 && c.bad > 0:
+		return Bad
+	}
+	return Attention
+}

@@ -2,6 +2,7 @@ package report
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -181,7 +182,9 @@ func (p *painter) table(t *Table) {
 		widths[i] = max(cellWidth(h.Name), widest(len(t.Rows), 40, func(row int) string { return t.Rows[row].Cells[i] }))
 	}
 	n := len(widths)
-	if !t.shrink(widths, p.width-indent-2*n-cite) && t.Headings[n-1].Whole {
+	if fitted := slices.Clone(widths); t.shrink(fitted, p.width-indent-2*n-cite) || !t.Headings[n-1].Whole {
+		widths = fitted
+	} else {
 		n--
 		t.shrink(widths[:n], p.width-indent-2*n-cite)
 	}

@@ -70,6 +70,12 @@ func (s *rate) cite(mark string) Cite {
 // Range is how far back a report on a workflow looks, in the form of the API: digits and h or d.
 type Range string
 
+// Check says what is wrong with a range.
+func (r Range) Check() error {
+	_, err := r.duration()
+	return err
+}
+
 // duration returns the length of a range.
 func (r Range) duration() (time.Duration, error) {
 	s := string(r)
@@ -190,7 +196,7 @@ func (f *flow) readRate(ctx context.Context) error {
 }
 
 func ratePath(id string, span Range) string {
-	return "/success-rate/workflow?workflow_id=" + url.QueryEscape(id) + "&time_range=" + url.QueryEscape(string(span))
+	return "/success-rate/workflow?citations=true&workflow_id=" + url.QueryEscape(id) + "&time_range=" + url.QueryEscape(string(span))
 }
 
 func (f *flow) readRuns(ctx context.Context) error {
@@ -234,16 +240,15 @@ func (f *flow) figures() Section {
 	section := Section{Title: "The last " + string(f.span)}
 	add := func(fig Figure) { section.Figures = append(section.Figures, fig) }
 	if s := f.rate; s != nil && s.Total > 0 {
-		add(Figure{
-			Label: "Success rate", Value: percent(s.Rate / 100), Tone: scoreTone(s.Rate / 100), Cite: f.rated,
-			Detail: fmt.Sprintf("95 %% sure between %s and %s", percent(s.Interval.Lower/100), percent(s.Interval.Upper/100)),
-		})
-		add(Figure{Label: "Executions", Value: strconv.FormatInt(s.Total, 10), Detail: fmt.Sprintf("%d succeeded, %d failed; confidence %s", s.Successful, s.Failed, spaced(string(s.Confidence))), Cite: f.rated})
+		add(Figure{Label: "Success rate", Value: percent(s.Rate / 100), Tone: s.tone(), Cite: f.rated, Detail: "confidence: " + spaced(string(s.Confidence))})
+		add(Figure{Label: "Executions", Value: strconv.FormatInt(s.Total, 10), Detail: fmt.Sprintf("%d succeeded, %d failed", s.Successful, s.Failed), Cite: f.rated})
 		if s.Mode.Selected+s.Mode.Chained+s.Mode.Manual > 0 {
 			add(Figure{Label: "Chosen from the catalogue", Value: strconv.FormatInt(s.Mode.Selected, 10), Detail: fmt.Sprintf("%d chained, %d handed to a person", s.Mode.Chained, s.Mode.Manual), Cite: f.rated})
 		}
 	}
-	add(Figure{Label: "Remediations ended", Value: strconv.Itoa(len(f.runs)), Detail: fmt.Sprintf("%d of them succeeded", succeeded(f.runs)), Cite: f.ran})
+	if f.rate == nil || f.rate.Total == 0 {
+		add(Figure{Label: "Remediations ended", Value: strconv.Itoa(len(f.runs)), Detail: fmt.Sprintf("%d of them succeeded", succeeded(f.runs)), Cite: f.ran})
+	}
 	if len(f.score) > 0 {
 		mean, marks := 0.0, make([]string, 0, len(f.score))
 		for i := range f.runs {
@@ -272,7 +277,7 @@ func (f *flow) incidents() Section {
 	s.Bars = &Bars{Max: 1}
 	for _, i := range f.rate.Incidents[:min(maxBars, len(f.rate.Incidents))] {
 		s.Bars.Bars = append(s.Bars.Bars, Bar{
-			Label: string(i.IncidentType), Value: i.Rate, Text: percent(i.Rate) + " of " + plural(i.Executions, "execution"), Tone: scoreTone(i.Rate),
+			Label: string(i.IncidentType), Value: i.Rate, Text: percent(i.Rate) + " of " + plural(i.Executions, "execution"), Tone: sureTone(i.Rate, i.Executions),
 			Cite: called(f.rated.Source),
 		})
 	}
@@ -281,11 +286,15 @@ func (f *flow) incidents() Section {
 
 // compare shows the rates of the versions with the interval that each is known to lie in.
 func (f *flow) compare(ctx context.Context) (Section, error) {
-	s := Section{Title: "By version"}
-	if f.rate == nil || len(f.versions) < 2 {
+	s := Section{Title: "By version", Note: "Between the marks lies the true rate with a probability of 95 %."}
+	if f.rate == nil {
 		return s, nil
 	}
 	s.Bars = &Bars{Max: 100}
+	if len(f.versions) == 0 {
+		s.Bars.Bars = []Bar{f.rate.bar("all versions", f.rated)}
+		return s, nil
+	}
 	for i, w := range f.versions[:min(maxVersions, len(f.versions))] {
 		one, cite := f.rate, f.rated
 		if i > 0 {
@@ -299,7 +308,7 @@ func (f *flow) compare(ctx context.Context) (Section, error) {
 		s.Bars.Bars = append(s.Bars.Bars, one.bar(string(w.Version), cite))
 	}
 	if len(f.versions) > maxVersions {
-		s.Note = fmt.Sprintf("The newest %d of %d versions.", maxVersions, len(f.versions))
+		s.Note += fmt.Sprintf(" The newest %d of %d versions.", maxVersions, len(f.versions))
 	}
 	return s, nil
 }
@@ -310,9 +319,23 @@ func (s *rate) bar(label string, cite Cite) Bar {
 		b.Missing, b.Text = true, "not used"
 		return b
 	}
-	b.Value, b.Low, b.High, b.Tone = s.Rate, s.Interval.Lower, s.Interval.Upper, scoreTone(s.Rate/100)
+	b.Value, b.Low, b.High, b.Tone = s.Rate, s.Interval.Lower, s.Interval.Upper, s.tone()
 	b.Text = percent(s.Rate/100) + " of " + plural(s.Total, "execution")
 	return b
+}
+
+// tone is how the rate looks.
+func (s *rate) tone() Tone { return sureTone(s.Rate/100, s.Total) }
+
+// fewSamples is the number of executions below which a rate says little.
+const fewSamples = 5
+
+// sureTone is scoreTone for a rate of so many executions.
+func sureTone(f float64, executions int64) Tone {
+	if executions < fewSamples {
+		return Plain
+	}
+	return scoreTone(f)
 }
 
 // maxSteps is how many columns a chart over a range has at most.
