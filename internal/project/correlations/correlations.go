@@ -3,8 +3,8 @@
 package correlations
 
 import (
-	"cmp"
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/datastorage-io/datastorage"
@@ -14,13 +14,6 @@ import (
 // name is the projection's name.
 const name = "correlations"
 
-// Kinds of marks: what an event of a correlation may be looked for by.
-const (
-	markType      int64 = 1
-	markOutcome   int64 = 2
-	markNamespace int64 = 3
-)
-
 // Projection implements project.Projection.
 type Projection struct{}
 
@@ -28,13 +21,14 @@ type Projection struct{}
 func (Projection) Name() string { return name }
 
 // Version implements project.Projection.
-func (Projection) Version() int { return 1 }
+func (Projection) Version() int { return 2 }
 
 // Bodies implements project.Projection: headers are enough.
 func (Projection) Bodies() project.Bodies { return project.Bodies{} }
 
 // Schema implements project.Projection. Times are microseconds since 1970. A mark says that an event of the correlation
-// has a value; its index finds the few correlations that have a rare one.
+// has a value. The first maxMarks stand in the row, see appendMark; where there are more, spilled is 1 and the others are
+// rows of their own.
 func (Projection) Schema() []string {
 	return []string{
 		`CREATE TABLE p_correlations_{g} (
@@ -45,16 +39,16 @@ func (Projection) Schema() []string {
 			last_index     bigint NOT NULL,
 			successes      bigint NOT NULL,
 			failures       bigint NOT NULL,
-			pending        bigint NOT NULL
+			pending        bigint NOT NULL,
+			marks          {text} NOT NULL,
+			spilled        bigint NOT NULL
 		) {keyed}`,
 		`CREATE INDEX p_correlations_by_time_{g} ON p_correlations_{g} (last_time, correlation_id)`,
 		`CREATE TABLE p_correlations_marks_{g} (
 			correlation_id {text} NOT NULL,
-			kind           bigint NOT NULL,
-			value          {text} NOT NULL,
-			PRIMARY KEY (correlation_id, kind, value)
+			mark           {text} NOT NULL,
+			PRIMARY KEY (correlation_id, mark)
 		) {keyed}`,
-		`CREATE INDEX p_correlations_marks_by_value_{g} ON p_correlations_marks_{g} (kind, value, correlation_id)`,
 	}
 }
 
@@ -69,17 +63,12 @@ type row struct {
 	firstTime, lastTime      int64
 	firstIndex, lastIndex    int64
 	success, failure, others int64
-}
-
-type mark struct {
-	id    string
-	kind  int64
-	value string
+	marks                    marks
 }
 
 // Apply implements project.Projection.
 func (Projection) Apply(ctx context.Context, tx project.Tx, events []project.Event) error {
-	rows, marks := map[string]*row{}, map[mark]bool{}
+	rows := map[string]*row{}
 	for i := range events {
 		e := &events[i].EventHeader
 		r := rows[e.CorrelationID]
@@ -89,16 +78,23 @@ func (Projection) Apply(ctx context.Context, tx project.Tx, events []project.Eve
 			rows[e.CorrelationID] = r
 		}
 		r.add(e)
-		marks[mark{e.CorrelationID, markType, e.Type}] = true
-		marks[mark{e.CorrelationID, markOutcome, e.Outcome}] = true
-		if e.Namespace != "" {
-			marks[mark{e.CorrelationID, markNamespace, e.Namespace}] = true
-		}
 	}
-	if err := storeRows(ctx, tx, rows); err != nil {
+	ids := slices.Sorted(maps.Keys(rows))
+	if err := loadMarks(ctx, tx, ids, rows); err != nil {
 		return err
 	}
-	return storeMarks(ctx, tx, marks)
+	for i := range events {
+		e := &events[i].EventHeader
+		m := &rows[e.CorrelationID].marks
+		m.add(markType, e.Type)
+		if e.Namespace != "" {
+			m.add(markNamespace, e.Namespace)
+		}
+	}
+	if err := storeRows(ctx, tx, ids, rows); err != nil {
+		return err
+	}
+	return storeSpilled(ctx, tx, ids, rows)
 }
 
 func (r *row) add(e *datastorage.EventHeader) {
@@ -114,34 +110,40 @@ func (r *row) add(e *datastorage.EventHeader) {
 	}
 }
 
+// loadMarks reads the marks that correlations have.
+func loadMarks(ctx context.Context, tx project.Tx, ids []string, rows map[string]*row) error {
+	const statement = `SELECT correlation_id, marks, spilled FROM p_correlations_{g} WHERE correlation_id IN`
+	return project.QueryIn(ctx, tx, statement, ids, func(r project.Row) error {
+		rows[r.Text(0)].marks = marks{inline: r.Text(1), spilled: r.Int(2)}
+		return nil
+	})
+}
+
 // storeRows adds to the rows of correlations, in order of their key, as the table is.
-func storeRows(ctx context.Context, tx project.Tx, rows map[string]*row) error {
-	values := make([][]any, 0, len(rows))
-	for _, r := range rows {
-		values = append(values, []any{r.id, r.firstTime, r.lastTime, r.firstIndex, r.lastIndex, r.success, r.failure, r.others})
+func storeRows(ctx context.Context, tx project.Tx, ids []string, rows map[string]*row) error {
+	values := make([][]any, len(ids))
+	for i, id := range ids {
+		r := rows[id]
+		values[i] = []any{id, r.firstTime, r.lastTime, r.firstIndex, r.lastIndex, r.success, r.failure, r.others, r.marks.inline, r.marks.spilled}
 	}
-	slices.SortFunc(values, func(a, b []any) int { return cmp.Compare(a[0].(string), b[0].(string)) })
 	return project.Insert(ctx, tx, `INSERT INTO p_correlations_{g} AS old `+
-		`(correlation_id, first_time, last_time, first_index, last_index, successes, failures, pending)`,
+		`(correlation_id, first_time, last_time, first_index, last_index, successes, failures, pending, marks, spilled)`,
 		`ON CONFLICT (correlation_id) DO UPDATE SET `+
 			`first_time = CASE WHEN excluded.first_time < old.first_time THEN excluded.first_time ELSE old.first_time END, `+
 			`last_time = CASE WHEN excluded.last_time > old.last_time THEN excluded.last_time ELSE old.last_time END, `+
 			`last_index = excluded.last_index, successes = old.successes + excluded.successes, `+
-			`failures = old.failures + excluded.failures, pending = old.pending + excluded.pending`, values)
+			`failures = old.failures + excluded.failures, pending = old.pending + excluded.pending, `+
+			`marks = excluded.marks, spilled = excluded.spilled`, values)
 }
 
-func storeMarks(ctx context.Context, tx project.Tx, marks map[mark]bool) error {
-	sorted := make([]mark, 0, len(marks))
-	for m := range marks {
-		sorted = append(sorted, m)
+// storeSpilled stores the marks that have no place in their rows.
+func storeSpilled(ctx context.Context, tx project.Tx, ids []string, rows map[string]*row) error {
+	var values [][]any
+	for _, id := range ids {
+		for _, m := range rows[id].marks.more {
+			values = append(values, []any{id, m})
+		}
 	}
-	slices.SortFunc(sorted, func(a, b mark) int {
-		return cmp.Or(cmp.Compare(a.id, b.id), cmp.Compare(a.kind, b.kind), cmp.Compare(a.value, b.value))
-	})
-	values := make([][]any, len(sorted))
-	for i, m := range sorted {
-		values[i] = []any{m.id, m.kind, m.value}
-	}
-	return project.Insert(ctx, tx, `INSERT INTO p_correlations_marks_{g} (correlation_id, kind, value)`,
-		`ON CONFLICT (correlation_id, kind, value) DO NOTHING`, values)
+	return project.Insert(ctx, tx, `INSERT INTO p_correlations_marks_{g} (correlation_id, mark)`,
+		`ON CONFLICT (correlation_id, mark) DO NOTHING`, values)
 }

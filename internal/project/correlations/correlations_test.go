@@ -193,3 +193,33 @@ func TestList_Runs(t *testing.T) {
 		t.Errorf("%d correlations, %v; want 8", len(page.Correlations), err)
 	}
 }
+
+// TestList_Spilled looks for marks of a correlation that has more than its row holds, and for values that look like marks.
+func TestList_Spilled(t *testing.T) {
+	t.Parallel()
+	var events []datastorage.Event
+	for i := range 200 {
+		events = append(events, datastorage.Event{CorrelationID: "rr-many", Time: base, Type: fmt.Sprintf("type.%03d", i%150), Namespace: fmt.Sprint("ns-", i)})
+	}
+	events = append(events,
+		datastorage.Event{CorrelationID: "rr-odd", Time: base, Type: "a\nNns-7\n", Namespace: "100%"},
+		datastorage.Event{CorrelationID: "rr-0A", Time: base, Type: "a%0ANns-7%0A", Namespace: "Ns-7"})
+	for i := range events {
+		events[i].Outcome = "success"
+	}
+	projecttest.CheckSplits(t, correlations.Projection{}, events)
+	projecttest.Each(t, func(t *testing.T, l *projecttest.Log) {
+		l.Append(events...)
+		list := correlations.NewList(l.View(correlations.Projection{}))
+		for _, q := range []correlations.Query{
+			{EventType: "type.001"}, {EventType: "type.149"}, {EventType: "type.14", EventTypePrefix: true}, {EventType: "type.15", EventTypePrefix: true},
+			{EventType: "TYPE.001"}, {Namespace: "ns-7"}, {Namespace: "ns-199"}, {Namespace: "ns-200"}, {Namespace: "100%"}, {Namespace: "Ns-7"},
+			{EventType: "a\n", EventTypePrefix: true}, {EventType: "a\nNns-7\n"}, {EventType: "a%0ANns-7%0A"}, {EventType: "type.149", Namespace: "ns-1"},
+		} {
+			q.Limit = 10
+			if diff := gocmp.Diff(evaluate(events, &q), walk(t, list, q)); diff != "" {
+				t.Errorf("%+v (-want +got):\n%s", q, diff)
+			}
+		}
+	})
+}

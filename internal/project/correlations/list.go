@@ -75,10 +75,7 @@ func (l *List) Correlations(ctx context.Context, q Query) (page Page, err error)
 }
 
 func read(ctx context.Context, tx project.Tx, q *Query, page *Page) error {
-	w, err := newWhere(ctx, tx, q)
-	if err != nil {
-		return err
-	}
+	w := newWhere(q)
 	if q.Count != datastorage.CountNone {
 		if err := count(ctx, tx, q, w, page); err != nil {
 			return err
@@ -91,7 +88,7 @@ func read(ctx context.Context, tx project.Tx, q *Query, page *Page) error {
 	}
 	text := `SELECT correlation_id, first_time, last_time, first_index, last_index, successes, failures, pending FROM ` +
 		w.String() + ` ORDER BY last_time DESC, correlation_id DESC LIMIT ? OFFSET ?`
-	err = tx.Query(ctx, text, append(w.args, int64(q.Limit)+1, q.Offset), func(r project.Row) error {
+	err := tx.Query(ctx, text, append(w.args, int64(q.Limit)+1, q.Offset), func(r project.Row) error {
 		page.Correlations = append(page.Correlations, Correlation{
 			ID: r.Text(0), FirstTime: micros(r.Int(1)), LastTime: micros(r.Int(2)), FirstIndex: r.Int(3), LastIndex: r.Int(4),
 			Successes: r.Int(5), Failures: r.Int(6), Pending: r.Int(7),
@@ -141,28 +138,21 @@ func (w *where) and(text string, args ...any) {
 	w.args = append(w.args, args...)
 }
 
-// rare is how many correlations are looked at one by one when a filter matches no more; with more, the walk by time meets
-// enough of them soon.
-const rare = 2000
-
-// newWhere puts the filters of a query together. One that few correlations match finds them; each of the others is looked
-// up for each correlation that is met.
-func newWhere(ctx context.Context, tx project.Tx, q *Query) (*where, error) {
-	filters := marksOf(q)
+// newWhere puts the filters of a query together.
+func newWhere(q *Query) *where {
 	w := &where{table: `p_correlations_{g} AS c`}
-	for i, f := range filters {
-		few, err := f.isRare(ctx, tx)
-		if err != nil {
-			return nil, err
-		}
-		if few {
-			w.and(`correlation_id IN (SELECT DISTINCT correlation_id FROM p_correlations_marks_{g} WHERE `+f.text+`)`, f.args...)
-			filters = append(filters[:i:i], filters[i+1:]...)
-			break
-		}
+	if q.EventType != "" && q.EventTypePrefix {
+		// Between the prefix and what is longer than any event type and begins with it.
+		text := mark(markType, q.EventType)
+		w.marked(markEnd+text, `mark >= ? AND mark <= ?`, text, text+strings.Repeat("\U0010FFFF", maxEventType))
+	} else if q.EventType != "" {
+		w.marks(markType, q.EventType)
 	}
-	for _, f := range filters {
-		w.and(`EXISTS (SELECT 1 FROM p_correlations_marks_{g} AS m WHERE m.correlation_id = c.correlation_id AND `+f.text+`)`, f.args...)
+	if q.Namespace != "" {
+		w.marks(markNamespace, q.Namespace)
+	}
+	if column, ok := outcomeColumns[q.Outcome]; ok {
+		w.and(column + ` > 0`)
 	}
 	if !q.Since.IsZero() {
 		w.and(`last_time >= ?`, q.Since.UnixMicro())
@@ -170,44 +160,24 @@ func newWhere(ctx context.Context, tx project.Tx, q *Query) (*where, error) {
 	if !q.Until.IsZero() {
 		w.and(`last_time <= ?`, q.Until.UnixMicro())
 	}
-	return w, nil
+	return w
 }
 
-// condition is a condition on a mark.
-type condition struct {
-	text string
-	args []any
+// outcomeColumns count events by their outcome.
+var outcomeColumns = map[string]string{"success": "successes", "failure": "failures", "pending": "pending"}
+
+// maxEventType is the longest event_type in characters; each may be escaped as three.
+const maxEventType = 3 * 100
+
+// marks asks for a mark.
+func (w *where) marks(kind byte, value string) {
+	text := mark(kind, value)
+	w.marked(markEnd+text+markEnd, `mark = ?`, text)
 }
 
-// isRare reports whether few marks match.
-func (f *condition) isRare(ctx context.Context, tx project.Tx) (bool, error) {
-	n := int64(0)
-	text := `SELECT count(*) FROM (SELECT 1 FROM p_correlations_marks_{g} WHERE ` + f.text + ` LIMIT ?) AS counted`
-	err := tx.Query(ctx, text, append(f.args[:len(f.args):len(f.args)], int64(rare)+1), func(r project.Row) error {
-		n = r.Int(0)
-		return nil
-	})
-	return n <= rare, err
+// marked asks for a text among the marks of a row, or for a mark that has no place in it. Both databases know replace, which
+// looks at case.
+func (w *where) marked(inline, condition string, args ...any) {
+	w.and(`(replace(marks, ?, '') <> marks OR spilled = 1 AND EXISTS (SELECT 1 FROM p_correlations_marks_{g} AS m `+
+		`WHERE m.correlation_id = c.correlation_id AND `+condition+`))`, append([]any{inline}, args...)...)
 }
-
-// marksOf returns the conditions of a query on marks.
-func marksOf(q *Query) (filters []condition) {
-	equal := func(kind int64, value string) {
-		if value != "" {
-			filters = append(filters, condition{`kind = ? AND value = ?`, []any{kind, value}})
-		}
-	}
-	if q.EventTypePrefix && q.EventType != "" {
-		// Between the prefix and what is longer than any event type and begins with it.
-		last := q.EventType + strings.Repeat("\U0010FFFF", maxEventType)
-		filters = append(filters, condition{`kind = ? AND value >= ? AND value <= ?`, []any{markType, q.EventType, last}})
-	} else {
-		equal(markType, q.EventType)
-	}
-	equal(markNamespace, q.Namespace)
-	equal(markOutcome, q.Outcome)
-	return filters
-}
-
-// maxEventType is the longest event_type in characters.
-const maxEventType = 100
