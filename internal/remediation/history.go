@@ -17,7 +17,7 @@ const (
 	// MaxOlder is how many of the second tier are told in short, the latest ones.
 	MaxOlder = 100
 	// maxRows is how many remediations of an object are looked at, by each of its roles, the latest ones.
-	maxRows = 1000
+	maxRows = 500
 	// maxClusters is how many other clusters are named.
 	maxClusters = 20
 )
@@ -129,7 +129,7 @@ func (q *Query) rows(ctx context.Context, tx project.Tx, past *Past) ([]*row, er
 	since := q.Now.Add(-max(q.Recent, q.Older)).UnixMicro()
 	for _, role := range [...]string{"target", "owner"} {
 		n := 0
-		statement := "SELECT correlation_id, at, log_index, acted, pre_hash, post_hash FROM " + rowsTable + " WHERE " + q.matches(role) +
+		statement := "SELECT correlation_id, at, log_index, flags, pre_hash, post_hash FROM " + rowsTable + " WHERE " + q.matches(role) +
 			" AND cluster = ? AND at >= ? ORDER BY at DESC LIMIT ?"
 		err := tx.Query(ctx, statement, append(q.object(), q.Cluster, since, int64(maxRows+1)), func(r project.Row) error {
 			if n++; n > maxRows {
@@ -138,10 +138,11 @@ func (q *Query) rows(ctx context.Context, tx project.Tx, past *Past) ([]*row, er
 			}
 			found := byID[r.Text(0)]
 			if found == nil {
-				found = &row{id: r.Text(0), at: r.Int(1), logIndex: r.Int(2), acted: r.Int(3) != 0, pre: r.Text(4), post: r.Text(5)}
+				found = &row{id: r.Text(0), at: r.Int(1), logIndex: r.Int(2), acted: r.Int(3)&flagActed != 0, pre: r.Text(4), post: r.Text(5)}
 				byID[found.id] = found
 			}
-			found.byTarget, found.byOwner = found.byTarget || role == "target", found.byOwner || role == "owner"
+			found.byTarget = found.byTarget || role == "target"
+			found.byOwner = found.byOwner || role == "owner" || r.Int(3)&flagSame != 0
 			return nil
 		})
 		if err != nil {

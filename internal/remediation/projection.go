@@ -15,7 +15,7 @@ import (
 const Name = "remediations"
 
 // schemaVersion changes with what the columns hold.
-const schemaVersion = 1
+const schemaVersion = 2
 
 // Projection keeps one row for each remediation: what its events say, with the place in the log of each. It implements
 // project.Projection.
@@ -59,7 +59,13 @@ func (Projection) Bodies() project.Bodies {
 const (
 	rowsTable = "p_remediations_{g}"
 	columns   = "correlation_id, target_kind, target_name, target_namespace, owner_kind, owner_name, owner_namespace, cluster, " +
-		"at, log_index, acted, pre_hash, post_hash, facts"
+		"at, log_index, flags, pre_hash, post_hash, facts"
+)
+
+// Flags of a remediation.
+const (
+	flagActed = 1 << iota // a workflow was chosen
+	flagSame              // the object to be repaired is the target, and stands there alone
 )
 
 // Schema implements project.Projection. Remediations are found by the object that the signal was about (target_…), and by
@@ -78,7 +84,7 @@ func (Projection) Schema() []string {
 	cluster          {text} NOT NULL,
 	at               bigint NOT NULL,
 	log_index        bigint NOT NULL,
-	acted            bigint NOT NULL,
+	flags            bigint NOT NULL,
 	pre_hash         {text} NOT NULL,
 	post_hash        {text} NOT NULL,
 	facts            bytea  NOT NULL
@@ -216,9 +222,13 @@ func (f *Facts) row(id string) ([]any, error) {
 		return nil, err
 	}
 	target, owner := f.known["target"].Target(), f.known["remediation_target"].Target()
-	acted := int64(0)
+	var flags int64
 	if _, ok := f.known["workflow_id"]; ok {
-		acted = 1
+		flags |= flagActed
+	}
+	if owner == target && owner.Name != "" {
+		flags |= flagSame
+		owner = Target{}
 	}
 	latest := int64(0)
 	for _, fact := range f.known {
@@ -226,7 +236,7 @@ func (f *Facts) row(id string) ([]any, error) {
 	}
 	return []any{
 		id, strings.ToLower(target.Kind), target.Name, target.Namespace, strings.ToLower(owner.Kind), owner.Name, owner.Namespace,
-		f.Text("cluster"), f.at().UnixMicro(), latest, acted,
+		f.Text("cluster"), f.at().UnixMicro(), latest, flags,
 		f.Text("pre_remediation_spec_hash"), f.Text("post_remediation_spec_hash"), encoded,
 	}, nil
 }

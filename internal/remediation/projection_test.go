@@ -37,7 +37,7 @@ func contents(ctx context.Context, view project.View) (map[string]string, error)
 		return tx.Query(ctx, "SELECT "+columns+" FROM "+rowsTable, nil, func(r project.Row) error {
 			values := make([]any, 0, 14)
 			for i := range 13 {
-				if i >= 8 && i <= 10 { // at, log_index, acted
+				if i >= 8 && i <= 10 { // at, log_index, flags
 					values = append(values, r.Int(i))
 				} else {
 					values = append(values, r.Text(i))
@@ -82,7 +82,7 @@ func TestProjection_Apply(t *testing.T) {
 			events = append(events, e)
 		}
 		err := l.Projections.Update(context.Background(), func(tx project.Tx) error {
-			tx = first{tx}
+			tx = firstTables{tx}
 			if _, err := tx.Exec(context.Background(), "DELETE FROM "+rowsTable); err != nil {
 				return err
 			}
@@ -116,14 +116,14 @@ func TestProjection_Apply(t *testing.T) {
 	})
 }
 
-// first names the first generation of the tables.
-type first struct{ project.Tx }
+// firstTables names the first generation of the tables.
+type firstTables struct{ project.Tx }
 
-func (f first) Exec(ctx context.Context, statement string, args ...any) (int64, error) {
+func (f firstTables) Exec(ctx context.Context, statement string, args ...any) (int64, error) {
 	return f.Tx.Exec(ctx, strings.ReplaceAll(statement, "{g}", "1"), args...)
 }
 
-func (f first) Query(ctx context.Context, statement string, args []any, each func(project.Row) error) error {
+func (f firstTables) Query(ctx context.Context, statement string, args []any, each func(project.Row) error) error {
 	return f.Tx.Query(ctx, strings.ReplaceAll(statement, "{g}", "1"), args, each)
 }
 
