@@ -72,8 +72,13 @@ var rules = []rule{
 	},
 	{
 		reason: "a projection is derived from the log through project.Log and project.Tx alone: it knows neither store, and not who reads it",
-		from:   []string{"./internal/project", "./internal/outcome"},
+		from:   []string{"./internal/project", "./internal/outcome", "./internal/remediation"},
 		except: []string{"./internal/project/projecttest"},
+		reach:  []string{"./internal/httpapi", "./internal/ingest", "./internal/sqlite", "./internal/postgres"},
+	},
+	{
+		reason: "what happened is told from events as story.Source gives them: it knows neither store, and not who asks",
+		from:   []string{"./internal/story"},
 		reach:  []string{"./internal/httpapi", "./internal/ingest", "./internal/sqlite", "./internal/postgres"},
 	},
 	{
