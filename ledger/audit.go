@@ -103,6 +103,7 @@ type auditor struct {
 	ids              idCheck
 	anchors          anchorCheck
 	notifications    int64
+	changes          changeCheck
 	minTime, maxTime int64
 }
 
@@ -111,6 +112,7 @@ type segment struct {
 	first, next      int64
 	entries          []byte
 	minTime, maxTime int64 // as stored
+	committed        int64 // as stored
 }
 
 func newAuditor(src Source, opts AuditOptions) *auditor {
@@ -128,6 +130,9 @@ func newAuditor(src Source, opts AuditOptions) *auditor {
 }
 
 func (a *auditor) run(ctx context.Context) (err error) {
+	if err := a.readChanges(ctx); err != nil {
+		return err
+	}
 	if a.size, err = a.src.Size(ctx); err != nil {
 		return err
 	}
@@ -145,6 +150,9 @@ func (a *auditor) run(ctx context.Context) (err error) {
 	}
 	a.report("notifications")
 	if err := a.notificationRecords(ctx); err != nil {
+		return err
+	}
+	if err := a.finishChanges(ctx); err != nil {
 		return err
 	}
 	a.anchors.finish(a.tree.size, &a.faults)

@@ -23,6 +23,7 @@ type memory struct {
 	events  []EventRow
 	ids     []EventIDRow
 	notes   []NotificationRow
+	changes []ChangeRow
 	size    int64
 	later   int64
 	fail    error
@@ -68,6 +69,17 @@ func (m *memory) Notifications(_ context.Context, yield func(*NotificationRow) e
 	for i := range m.notes {
 		if err := yield(&m.notes[i]); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+func (m *memory) Changes(_ context.Context, after int64, yield func(*ChangeRow) error) error {
+	for i := range m.changes {
+		if m.changes[i].Version > after {
+			if err := yield(&m.changes[i]); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

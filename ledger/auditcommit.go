@@ -57,7 +57,7 @@ func (a *auditor) commit(ctx context.Context, c *CommitRow) error {
 	a.ids.begin(c.FirstIndex, first, a.tree.size)
 	if len(entries) > 0 {
 		a.checkVersions(first, entries)
-		a.window = append(a.window, segment{first, a.tree.size, entries, c.MinTime, c.MaxTime})
+		a.window = append(a.window, segment{first, a.tree.size, entries, c.MinTime, c.MaxTime, c.CommittedAt})
 	}
 	a.anchors.commit(&before, known, entries, &a.tree)
 	return nil

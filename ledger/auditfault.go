@@ -45,6 +45,12 @@ const (
 	AlteredNotification FaultKind = "altered notification"
 	// NotificationWithoutEvent: the event of a notification record does not exist.
 	NotificationWithoutEvent FaultKind = "notification without event"
+	// AlteredChange: a change of the catalogue differs from the event that records it; Part names the column.
+	AlteredChange FaultKind = "altered change"
+	// MissingChange: a change of the catalogue that an event records, or that others follow, is not stored.
+	MissingChange FaultKind = "missing change"
+	// ChangeWithoutEvent: no event records a change of the catalogue.
+	ChangeWithoutEvent FaultKind = "change without event"
 )
 
 // Fault is one thing that is wrong.

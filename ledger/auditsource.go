@@ -27,6 +27,9 @@ type Source interface {
 
 	// Notifications yields all notification records with the bodies of their events, in any order.
 	Notifications(ctx context.Context, yield func(*NotificationRow) error) error
+
+	// Changes yields the rows of catalog_changes with a version greater than after, in any order.
+	Changes(ctx context.Context, after int64, yield func(*ChangeRow) error) error
 }
 
 // CommitRow is a row of ledger_commits as it is stored. Times are microseconds since 1970.
@@ -34,6 +37,7 @@ type CommitRow struct {
 	FirstIndex, NextIndex int64
 	Entries, Range, Root  []byte
 	MinTime, MaxTime      int64
+	CommittedAt           int64
 }
 
 // EventRow is a row of events as it is stored. NULL is nil; an empty value is not.
@@ -63,6 +67,15 @@ type NotificationRow struct {
 	LogIndex int64
 	// Body is that of the event's row; nil when there is none.
 	Body []byte
+}
+
+// ChangeRow is a row of catalog_changes as it is stored.
+type ChangeRow struct {
+	Version    int64
+	Time       int64 // changed_at, microseconds since 1970
+	Kind       []byte
+	WorkflowID []byte // nil when there is none
+	Document   []byte
 }
 
 // id returns the stored event_id, the nil UUID when it has not the length of one.

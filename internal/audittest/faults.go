@@ -46,6 +46,20 @@ func Run(t *testing.T, open func(t testing.TB) *Target) {
 		f.fill(t)
 		clean(t, f)
 	})
+	t.Run("Change", func(t *testing.T) {
+		t.Parallel()
+		f := &fixture{Target: open(t)}
+		for _, d := range changeDamages() {
+			t.Run(d.name, func(t *testing.T) {
+				f.empty(t)
+				f.fill(t)
+				changes, records := changesOf()
+				f.change(t, changes, records, start)
+				d.do(t, f)
+				compare(t, f.audit(t), d.want)
+			})
+		}
+	})
 	for name, group := range map[string][]damage{
 		"Body": bodies(), "Column": columns(), "Row": rows(), "ID": ids(), "Commit": commits(), "Anchor": anchored(), "Notification": notifications(),
 	} {
@@ -63,9 +77,7 @@ func Run(t *testing.T, open func(t testing.TB) *Target) {
 
 // try damages a new log.
 func (f *fixture) try(t *testing.T, d damage) {
-	for _, table := range []string{"events", "event_ids", "ledger_commits", "notifications"} {
-		f.Exec(t, "DELETE FROM "+table)
-	}
+	f.empty(t)
 	f.fill(t)
 	receipts := f.receipts
 	d.do(t, f)
@@ -73,6 +85,14 @@ func (f *fixture) try(t *testing.T, d damage) {
 		receipts = nil
 	}
 	compare(t, f.audit(t, receipts...), d.want)
+}
+
+// empty removes everything.
+func (f *fixture) empty(t testing.TB) {
+	t.Helper()
+	for _, table := range []string{"events", "event_ids", "ledger_commits", "notifications", "catalog_changes"} {
+		f.Exec(t, "DELETE FROM "+table)
+	}
 }
 
 func clean(t *testing.T, f *fixture) {

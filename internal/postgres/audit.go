@@ -124,12 +124,12 @@ func (a *AuditSource) Size(ctx context.Context) (size int64, err error) {
 
 // Commits implements ledger.Source.
 func (a *AuditSource) Commits(ctx context.Context, from int64, limit int) (commits []ledger.CommitRow, err error) {
-	const query = `SELECT first_index, next_index, entries, range, root, min_time, max_time ` +
+	const query = `SELECT first_index, next_index, entries, range, root, min_time, max_time, committed_at ` +
 		`FROM ledger_commits WHERE first_index >= $1 ORDER BY first_index LIMIT $2`
 	err = a.query(ctx, query, []any{from, limit}, func(row [][]byte) error {
 		commits = append(commits, ledger.CommitRow{
 			FirstIndex: auditInt(row[0]), NextIndex: auditInt(row[1]), Entries: bytes.Clone(row[2]), Range: bytes.Clone(row[3]),
-			Root: bytes.Clone(row[4]), MinTime: auditMicros(row[5]), MaxTime: auditMicros(row[6]),
+			Root: bytes.Clone(row[4]), MinTime: auditMicros(row[5]), MaxTime: auditMicros(row[6]), CommittedAt: auditMicros(row[7]),
 		})
 		return nil
 	})
@@ -155,6 +155,20 @@ func (a *AuditSource) Events(ctx context.Context, from, to int64, yield func(*le
 			from, after = r.LogIndex, auditTimestamp(auditInt(row[1]))
 			copy(id[:], r.ID)
 			return yield(&r)
+		})
+		if err != nil || !more {
+			return err
+		}
+	}
+}
+
+// Changes implements ledger.Source.
+func (a *AuditSource) Changes(ctx context.Context, after int64, yield func(*ledger.ChangeRow) error) error {
+	const query = `SELECT version, changed_at, kind, workflow_id, document FROM catalog_changes WHERE version > $1 ORDER BY version LIMIT $2`
+	for {
+		more, err := a.chunk(ctx, query, []any{after}, func(row [][]byte) error {
+			after = auditInt(row[0])
+			return yield(&ledger.ChangeRow{Version: after, Time: auditMicros(row[1]), Kind: row[2], WorkflowID: row[3], Document: row[4]})
 		})
 		if err != nil || !more {
 			return err

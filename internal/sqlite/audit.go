@@ -158,12 +158,12 @@ func (a *AuditSource) Size(ctx context.Context) (size int64, err error) {
 
 // Commits implements ledger.Source.
 func (a *AuditSource) Commits(ctx context.Context, from int64, limit int) (commits []ledger.CommitRow, err error) {
-	const query = `SELECT first_index, next_index, entries, range, root, min_time, max_time ` +
+	const query = `SELECT first_index, next_index, entries, range, root, min_time, max_time, committed_at ` +
 		`FROM ledger_commits WHERE first_index >= ? ORDER BY first_index LIMIT ?`
 	err = a.query(ctx, query, []any{from, int64(limit)}, func(row []driver.Value) error {
 		commits = append(commits, ledger.CommitRow{
 			FirstIndex: whole(row[0]), NextIndex: whole(row[1]), Entries: octets(row[2]), Range: octets(row[3]),
-			Root: octets(row[4]), MinTime: whole(row[5]), MaxTime: whole(row[6]),
+			Root: octets(row[4]), MinTime: whole(row[5]), MaxTime: whole(row[6]), CommittedAt: whole(row[7]),
 		})
 		return nil
 	})
@@ -264,6 +264,29 @@ func (a *AuditSource) split(joined []byte, texts *[ledger.Columns][]byte) bool {
 		joined = joined[min(end+1, len(joined)):]
 	}
 	return true
+}
+
+// Changes implements ledger.Source.
+func (a *AuditSource) Changes(ctx context.Context, after int64, yield func(*ledger.ChangeRow) error) error {
+	const query = `SELECT version, changed_at, kind, workflow_id, document FROM catalog_changes WHERE version > ? ORDER BY version`
+	var r ledger.ChangeRow
+	for {
+		chunk := a.newChunk()
+		err := a.query(ctx, query, []any{after}, func(row []driver.Value) error {
+			r.Version, r.Time, r.Kind, r.WorkflowID, r.Document = whole(row[0]), whole(row[1]), octets(row[2]), octets(row[3]), octets(row[4])
+			after = r.Version
+			if err := yield(&r); err != nil {
+				return err
+			}
+			if chunk.over() {
+				return errChunkEnd
+			}
+			return nil
+		})
+		if !errors.Is(err, errChunkEnd) {
+			return err
+		}
+	}
 }
 
 // EventIDs implements ledger.Source.
