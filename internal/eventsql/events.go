@@ -100,14 +100,18 @@ func Bound(mode datastorage.CountMode, counted int64) (total int64, lowerBound b
 const HeaderColumns = `log_index, event_id, parent_event_id, event_timestamp, event_type, event_category, event_outcome, ` +
 	`severity, actor_type, actor_id, resource_type, resource_id, namespace, cluster_name, correlation_id`
 
-// Correlation returns the statement that reads the headers of all events of a correlation_id, oldest first. Its columns
-// are HeaderColumns; parent_event_id, namespace and cluster_name may be NULL.
-func Correlation(d Dialect, correlationID string) Statement {
+// Correlation returns the statement that reads the headers of all events that match the CorrelationID, the time bounds and
+// the Size of a query, oldest first. Its columns are HeaderColumns; parent_event_id, namespace and cluster_name may be
+// NULL.
+func Correlation(d Dialect, q *datastorage.EventQuery) Statement {
 	b := newBuilder(d)
-	q := datastorage.EventQuery{CorrelationID: correlationID}
 	b.write("SELECT ", HeaderColumns)
-	b.from(&q)
-	b.compare("correlation_id = ", correlationID)
+	b.from(q)
+	b.compare("correlation_id = ", q.CorrelationID)
+	b.times(q)
+	if q.Size > 0 {
+		b.compare("log_index < ", q.Size)
+	}
 	b.order("event_timestamp", "event_id", true)
 	return b.statement()
 }

@@ -70,6 +70,13 @@ func (m *months) forget() {
 	m.known = nil
 }
 
+// count returns how many partitions are known.
+func (m *months) count() int {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return len(m.known)
+}
+
 // missing returns the months of the records that are not known, in no order. It allocates nothing when there are none.
 func (m *months) missing(records []*datastorage.Record) (missing []month) {
 	m.mu.RLock()

@@ -101,7 +101,7 @@ func TestPlans(t *testing.T) {
 	exec(t, conn, querySettings, pgx.QueryExecModeSimpleProtocol)
 	// A plan that is made now stays while the tables grow.
 	for name, st := range map[string]eventsql.Statement{
-		"correlation": eventsql.Correlation(eventsql.PostgreSQL, "rr-1"),
+		"correlation": eventsql.Correlation(eventsql.PostgreSQL, &datastorage.EventQuery{CorrelationID: "rr-1"}),
 		"event":       {SQL: selectEvent, Args: []any{[16]byte{}}},
 		"head":        {SQL: selectHead},
 		"find":        {SQL: selectIDs, Args: []any{[][16]byte{{1}}}},
@@ -135,7 +135,7 @@ func TestPlans(t *testing.T) {
 		only      string // the only partition that may be read; "" when more may
 		sorts     int    // a page is sorted once more where it is joined with the size of the log
 	}{
-		"correlation":      {eventsql.Correlation(eventsql.PostgreSQL, correlation), false, "correlation_id_event_timestamp", "", 0},
+		"correlation":      {eventsql.Correlation(eventsql.PostgreSQL, &datastorage.EventQuery{CorrelationID: correlation}), false, "correlation_id_event_timestamp", "", 0},
 		"page correlation": {eventsql.Page(eventsql.PostgreSQL, &byCorrelation), planned(&byCorrelation), "correlation_id_event_timestamp", "", 1},
 		"first page":       {eventsql.Page(eventsql.PostgreSQL, &recent), planned(&recent), "pkey", "events_2024_06", 1},
 		"page by cursor":   {eventsql.Page(eventsql.PostgreSQL, &behind), planned(&behind), "pkey", planPartition, 1},

@@ -69,6 +69,9 @@ func countPlanned(q *datastorage.EventQuery) bool {
 // Events implements httpapi.Reader. A total is counted after its page, up to the size of the log at the page.
 func (s *Store) Events(ctx context.Context, q datastorage.EventQuery) (page datastorage.EventPage, err error) {
 	err = s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		if err := s.boundTimes(ctx, conn, &q); err != nil {
+			return err
+		}
 		if page, err = readPage(ctx, conn, &q); err != nil || q.Count == datastorage.CountNone {
 			return err
 		}
@@ -135,9 +138,12 @@ func (s *Store) Correlation(
 		&h.LogIndex, &id, &parent, &h.Time, &h.Type, &h.Category, &h.Outcome, &h.Severity, &h.ActorType, &h.ActorID,
 		&h.ResourceType, &h.ResourceID, &namespace, &cluster, &h.CorrelationID,
 	}
-	st := eventsql.Correlation(eventsql.PostgreSQL, correlationID)
 	err := s.queries.AcquireFunc(ctx, func(c *pgxpool.Conn) error {
-		return query(ctx, c.Conn(), st, false, scan, func() error {
+		q := datastorage.EventQuery{CorrelationID: correlationID}
+		if err := s.boundTimes(ctx, c.Conn(), &q); err != nil {
+			return err
+		}
+		return query(ctx, c.Conn(), eventsql.Correlation(eventsql.PostgreSQL, &q), false, scan, func() error {
 			h.ID, h.Time, h.Namespace, h.ClusterName = id, h.Time.UTC(), orEmpty(namespace), orEmpty(cluster)
 			h.ParentID = [16]byte{}
 			if parent != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -39,8 +40,10 @@ type Store struct {
 	log        *slog.Logger
 	durability Durability
 	months     months
-	stop       context.CancelFunc
-	maintained chan struct{} // closed when the maintenance of partitions has ended
+	// correlations is the generation of the projection of correlations that bounds queries; 0 when it is not known.
+	correlations atomic.Int64
+	stop         context.CancelFunc
+	maintained   chan struct{} // closed when the maintenance of partitions has ended
 }
 
 // Open connects to the database, checks that it can be used, and keeps partitions ahead of the clock until Close. The

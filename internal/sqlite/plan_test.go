@@ -76,7 +76,7 @@ func TestPlan(t *testing.T) {
 		{"count by prefix", count(datastorage.EventQuery{EventType: "t", EventTypePrefix: true}), "USING COVERING INDEX events_by_type (event_type>? AND event_type<?)"},
 		{"count all", count(datastorage.EventQuery{}), "USING COVERING INDEX events_by_time"},
 		{"count in a time range", count(datastorage.EventQuery{Since: now}), "USING COVERING INDEX events_by_time (event_timestamp>?)"},
-		{"headers of a correlation", eventsql.Correlation(eventsql.SQLite, "c"), correlation + ")"},
+		{"headers of a correlation", eventsql.Correlation(eventsql.SQLite, &datastorage.EventQuery{CorrelationID: "c"}), correlation + ")"},
 		{"the end of the log", eventsql.Statement{SQL: selectHead}, "SCAN ledger_commits"},
 		{"the version of the catalogue", eventsql.Statement{SQL: selectCatalogVersion}, "SEARCH catalog_changes"},
 		{

@@ -85,7 +85,7 @@ func (c *conn) count(ctx context.Context, st eventsql.Statement) (n int64, err e
 func (s *Store) Correlation(
 	ctx context.Context, correlationID string, yield func(*datastorage.EventHeader) error,
 ) error {
-	st := eventsql.Correlation(eventsql.SQLite, correlationID)
+	st := eventsql.Correlation(eventsql.SQLite, &datastorage.EventQuery{CorrelationID: correlationID})
 	var h datastorage.EventHeader
 	var refused error
 	err := use(ctx, s.readers, func(c *conn) error {
