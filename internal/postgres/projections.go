@@ -117,7 +117,16 @@ func (p *Projections) Lead(ctx context.Context, name string, f func(context.Cont
 	err = f(leading)
 	lose(nil)
 	<-watched
+	unlock(context.WithoutCancel(ctx), conn)
 	return true, err
+}
+
+// unlock gives up a session's lead, so that the next one need not wait until the server has noticed that the connection has
+// ended. One that is lost has given it up.
+func unlock(ctx context.Context, conn *pgx.Conn) {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	_, _ = conn.Exec(ctx, `SELECT pg_advisory_unlock_all()`)
 }
 
 // projectionTx implements project.Tx. within bounds the transaction; fault turns an error of the database into one of the
