@@ -83,12 +83,17 @@ func (p *IncidentPage) count(ctx context.Context, tx project.Tx, where string, v
 // latest reads executions, the latest first.
 func latest(ctx context.Context, tx project.Tx, where string, values []any, limit int, offset int64) (found []Outcome, err error) {
 	args := slices.Concat(values, []any{int64(limit), offset})
-	err = tx.Query(ctx, "SELECT "+outcomeColumns+" FROM "+executionsTable+" WHERE at >= 0"+where+
-		" ORDER BY at DESC, log_index DESC LIMIT ? OFFSET ?", args, func(row project.Row) error {
+	err = tx.Query(ctx, latestStatement(where), args, func(row project.Row) error {
 		found = append(found, scanRecord(row).Outcome)
 		return nil
 	})
 	return found, err
+}
+
+// latestStatement reads executions that meet conditions, the latest first; its last arguments are limit and offset.
+func latestStatement(where string) string {
+	return "SELECT " + outcomeColumns + " FROM " + executionsTable + " WHERE at >= 0" + where +
+		" ORDER BY at DESC, log_index DESC LIMIT ? OFFSET ?"
 }
 
 // MaxIncidentExecutions is how many executions of one correlation an answer lists.

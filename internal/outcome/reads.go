@@ -163,6 +163,15 @@ const executionTally = "1, CASE WHEN status = 'completed' THEN 1 ELSE 0 END, CAS
 
 // read adds up the executions of a query, all in one statement, so that a rate costs one round trip.
 func (g *grouping) read(ctx context.Context, tx project.Tx, q *RateQuery) error {
+	statement, args := q.statement()
+	return tx.Query(ctx, statement, args, func(row project.Row) error {
+		g.add(row.Text(0), WorkflowTally{WorkflowID: row.Text(1), WorkflowVersion: row.Text(2)}, scanTally(row, 3))
+		return nil
+	})
+}
+
+// statement reads incident_type, workflow_id, workflow_version and a Tally, of each rollup and single execution in the range.
+func (q *RateQuery) statement() (string, []any) {
 	const groups = "SELECT incident_type, workflow_id, workflow_version, "
 	since := max(0, q.Since.UnixMicro())
 	where, values := q.where()
@@ -175,10 +184,7 @@ func (g *grouping) read(ctx context.Context, tx project.Tx, q *RateQuery) error 
 			" AND bucket >= ? AND bucket < ?" + where)
 		args = append(append(args, span.lo, span.hi), values...)
 	}
-	return tx.Query(ctx, b.String(), args, func(row project.Row) error {
-		g.add(row.Text(0), WorkflowTally{WorkflowID: row.Text(1), WorkflowVersion: row.Text(2)}, scanTally(row, 3))
-		return nil
-	})
+	return b.String(), args
 }
 
 func (g *grouping) add(incidentType string, workflow WorkflowTally, t Tally) {
