@@ -3,9 +3,14 @@ package httpapi
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/datastorage-io/datastorage"
 	"github.com/datastorage-io/datastorage/internal/remediation"
@@ -102,6 +107,8 @@ type pastFull struct {
 	Health            *float64            `json:"healthScore,omitzero"`
 	Alert             *float64            `json:"alertScore,omitzero"`
 	Metrics           *float64            `json:"metricsScore,omitzero"`
+	HealthChecks      jsontext.Value      `json:"healthChecks,omitzero"`
+	MetricDeltas      jsontext.Value      `json:"metricDeltas,omitzero"`
 	AssessmentReason  string              `json:"assessmentReason,omitzero"`
 	AssessedAt        *time.Time          `json:"assessedAt,omitzero"`
 	StartedAt         *time.Time          `json:"startedAt,omitzero"`
@@ -140,7 +147,7 @@ const maxObjectText = 255
 
 // object reads a parameter that V1.0 has in camelCase too: target_kind and targetKind are the same.
 func (p *params) object(name string) string {
-	value, other := p.text(name), p.text(camel(name))
+	value, other := p.text(name), p.text(remediation.Camel(name))
 	switch {
 	case value == "":
 		value = other
@@ -151,15 +158,6 @@ func (p *params) object(name string) string {
 		p.fault(name, "must be at most %d bytes long", maxObjectText)
 	}
 	return value
-}
-
-// camel turns target_kind into targetKind.
-func camel(name string) string {
-	first, rest, _ := strings.Cut(name, "_")
-	for part := range strings.SplitSeq(rest, "_") {
-		first += strings.ToUpper(part[:1]) + part[1:]
-	}
-	return first
 }
 
 // window reads a window of time back from now, such as 24h or 90d, and gives it back as it was written.
@@ -252,6 +250,7 @@ func inFull(r *remediation.Remediation) pastFull {
 		Rationale: f.Text("rationale"), Approval: f.Text("approval"), Phase: f.Text("phase"), FailureReason: f.Text("failure_reason"),
 		HumanReviewReason: f.Text("human_review_reason"), PreHash: f.Text("pre_remediation_spec_hash"), PostHash: f.Text("post_remediation_spec_hash"),
 		Health: number(f, "health_score"), Alert: number(f, "alert_score"), Metrics: number(f, "metrics_score"),
+		HealthChecks: inCamel(f, "health_checks"), MetricDeltas: inCamel(f, "metric_deltas"),
 		AssessmentReason: f.Text("assessment_reason"), AssessedAt: moment(f, "assessed_at"), StartedAt: moment(f, "started_at"),
 	}
 }
@@ -270,6 +269,24 @@ func object(f *remediation.Facts, name string) *remediation.Target {
 		return &t
 	}
 	return nil
+}
+
+// inCamel is an object whose members have their names in camelCase, nil when there is none.
+func inCamel(f *remediation.Facts, name string) jsontext.Value {
+	fact, ok := f.Get(name)
+	var members map[string]jsontext.Value
+	if !ok || json.Unmarshal(fact.Value, &members) != nil {
+		return nil
+	}
+	renamed := make(map[string]jsontext.Value, len(members))
+	for _, member := range slices.Sorted(maps.Keys(members)) {
+		renamed[remediation.Camel(member)] = members[member]
+	}
+	b, err := json.Marshal(renamed, json.Deterministic(true))
+	if err != nil {
+		return nil
+	}
+	return b
 }
 
 func moment(f *remediation.Facts, name string) *time.Time {

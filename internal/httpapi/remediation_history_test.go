@@ -20,7 +20,7 @@ func (s *server) attempt(id string, minutes int, target object, pre, post string
 		{"event_type": "analysis.workflow.selected", "event_timestamp": at(2), "event_data": object{"workflow_id": "w-1", "workflow_version": "1.0", "action_type": "Restart", "confidence": 0.9}},
 		{"event_type": "orchestrator.lifecycle.completed", "event_timestamp": at(0), "event_data": object{"outcome": "Remediated", "phase": "Completed"}},
 		{"event_type": "effectiveness.assessment.completed", "event_timestamp": at(0), "event_data": object{
-			"alert_score": 1, "pre_remediation_spec_hash": pre, "post_remediation_spec_hash": post}},
+			"alert_score": 1, "health_checks": object{"pod_running": true}, "metric_deltas": object{"cpu_before": 0.9}, "pre_remediation_spec_hash": pre, "post_remediation_spec_hash": post}},
 	} {
 		s.write("correlation_id", id, "cluster_name", "dev", "event_type", e["event_type"], "event_timestamp", e["event_timestamp"], "event_data", e["event_data"])
 	}
@@ -53,7 +53,7 @@ func TestServer_GetRemediationHistory(t *testing.T) {
 	for name, want := range map[string]string{
 		"remediationUID": "rr-3", "matchedBy": "[target]", "signalType": "Down", "severity": "high", "workflowId": "w-1", "workflowVersion": "1.0",
 		"workflowType": "Restart", "outcome": "Remediated", "status": "completed", "phase": "Completed", "effectivenessScore": "1", "signalResolved": "true",
-		"hashMatch": "none", "preRemediationSpecHash": "b", "logIndexes": "[8 9 10 11]", "confidence": "0.9", "completedAt": "2026-05-11T13:59:00Z",
+		"hashMatch": "none", "preRemediationSpecHash": "b", "logIndexes": "[8 9 10 11]", "confidence": "0.9", "healthChecks": "map[podRunning:true]", "metricDeltas": "map[cpuBefore:0.9]", "completedAt": "2026-05-11T13:59:00Z",
 	} {
 		if fmt.Sprint(entry[name]) != want {
 			t.Errorf("%s is %v, want %s", name, entry[name], want)

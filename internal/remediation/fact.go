@@ -118,7 +118,9 @@ func (f *Facts) take(r *rule, rank int, e *project.Event, m *members) bool {
 		return false
 	}
 	if f.storedOnly {
-		value = shortened(value)
+		if value = shortened(value); value == nil {
+			return false
+		}
 	}
 	next := Fact{Value: value, Rank: rank, Time: e.Time, LogIndex: e.LogIndex, EventID: e.ID, Type: e.Type}
 	if old, ok := f.known[r.Fact]; ok && !r.beats(&next, &old) {
@@ -344,11 +346,20 @@ func timeOf(raw jsontext.Value) (time.Time, bool) {
 	return t.UTC(), err == nil
 }
 
-// maxStored is how long a text is in the projection, in bytes.
-const maxStored = 600
+// Limits of what the projection keeps, in bytes: a text is cut, an object is kept whole or not at all.
+const (
+	maxStored       = 600
+	maxStoredObject = 2000
+)
 
-// shortened cuts a text to what the projection keeps.
+// shortened returns what the projection keeps of a value; nil when it keeps nothing.
 func shortened(value jsontext.Value) jsontext.Value {
+	if value.Kind() != '"' {
+		if len(value) > maxStoredObject {
+			return nil
+		}
+		return slices.Clone(value)
+	}
 	text := stringOf(value)
 	if len(text) <= maxStored {
 		return slices.Clone(value)

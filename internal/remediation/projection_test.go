@@ -70,49 +70,50 @@ func naive(events []project.Event) map[string]*Facts {
 // them makes.
 func TestProjection_Apply(t *testing.T) {
 	t.Parallel()
-	l := projecttest.SQLite(t)
-	view := l.View(Projection{})
-	runs := 0
-	rapid.Check(t, func(t *rapid.T) {
-		runs++
-		var events []project.Event
-		for n := range rapid.IntRange(1, 25).Draw(t, "events") {
-			e := drawEvent(t, int64(n))
-			e.CorrelationID = fmt.Sprintf("run %d rr-%d", runs, rapid.IntRange(1, 3).Draw(t, "correlation"))
-			events = append(events, e)
-		}
-		err := l.Projections.Update(context.Background(), func(tx project.Tx) error {
-			tx = firstTables{tx}
-			if _, err := tx.Exec(context.Background(), "DELETE FROM "+rowsTable); err != nil {
-				return err
+	projecttest.Each(t, func(t *testing.T, l *projecttest.Log) {
+		view := l.View(Projection{})
+		runs := 0
+		rapid.Check(t, func(t *rapid.T) {
+			runs++
+			var events []project.Event
+			for n := range rapid.IntRange(1, 25).Draw(t, "events") {
+				e := drawEvent(t, int64(n))
+				e.CorrelationID = fmt.Sprintf("run %d rr-%d", runs, rapid.IntRange(1, 3).Draw(t, "correlation"))
+				events = append(events, e)
 			}
-			for rest := events; len(rest) > 0; {
-				n := rapid.IntRange(1, len(rest)).Draw(t, "batch")
-				if err := (Projection{}).Apply(context.Background(), tx, rest[:n]); err != nil {
+			err := l.Projections.Update(context.Background(), func(tx project.Tx) error {
+				tx = firstTables{tx}
+				if _, err := tx.Exec(context.Background(), "DELETE FROM "+rowsTable); err != nil {
 					return err
 				}
-				rest = rest[n:]
-			}
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := contents(context.Background(), view)
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := map[string]string{}
-		for id, f := range naive(events) {
-			values, err := f.row(id)
+				for rest := events; len(rest) > 0; {
+					n := rapid.IntRange(1, len(rest)).Draw(t, "batch")
+					if err := (Projection{}).Apply(context.Background(), tx, rest[:n]); err != nil {
+						return err
+					}
+					rest = rest[n:]
+				}
+				return nil
+			})
 			if err != nil {
 				t.Fatal(err)
 			}
-			want[id] = fmt.Sprintf("%v %s", values[:13], values[13])
-		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Fatal(diff)
-		}
+			got, err := contents(context.Background(), view)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := map[string]string{}
+			for id, f := range naive(events) {
+				values, err := f.row(id)
+				if err != nil {
+					t.Fatal(err)
+				}
+				want[id] = fmt.Sprintf("%v %s", values[:13], values[13])
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Fatal(diff)
+			}
+		})
 	})
 }
 

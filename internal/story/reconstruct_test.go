@@ -110,6 +110,28 @@ func TestReconstruct_missing(t *testing.T) {
 	}
 }
 
+func TestReconstruct_oddNames(t *testing.T) {
+	t.Parallel()
+	got, err := story.Reconstruct(t.Context(), &fixed{events: []datastorage.Event{
+		at(1, 0, "gateway.signal.received", `{"signal_name":"Down"}`),
+		at(2, 1, "orchestrator.lifecycle.created", `{"timeout_config":{"a_b":1,"aB":2,"a__b":3,"_é_é":"4","":5}}`),
+	}}, "rr-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var document struct {
+		Status struct {
+			Timeouts map[string]any `yaml:"timeoutConfig"`
+		}
+	}
+	if err := yaml.Unmarshal([]byte(got.YAML), &document); err != nil {
+		t.Fatalf("%v:\n%s", err, got.YAML)
+	}
+	if diff := cmp.Diff(map[string]any{"a_b": 1, "aB": 2, "a__b": 3, "ÉÉ": "4", "": 5}, document.Status.Timeouts); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 // FuzzReconstruct reads a document back: its texts must be those of the event, whatever they are.
 func FuzzReconstruct(f *testing.F) {
 	for _, s := range []string{`"plain"`, `"yes"`, `"1e3"`, `" a: b # c\n"`, `"\u0001\u2028\ud83d\ude00"`, `"- x"`, `"0x1F"`, `"2026-05-11"`, `"\t"`, `"~"`, `"!!binary x"`, `"a\r\n b"`} {
@@ -117,7 +139,7 @@ func FuzzReconstruct(f *testing.F) {
 	}
 	f.Add(`{"x":[1,{"y":null}],"z":1e400}`, `{"a":true,"b":{"c":"d"}}`)
 	f.Fuzz(func(t *testing.T, payload, labels string) {
-		data, err := datastorage.Canonical(jsontext.Value(`{"signal_name":"Down","original_payload":` + payload + `,"signal_labels":` + labels + `,"environment":` + payload + `}`))
+		data, err := datastorage.Canonical(jsontext.Value(`{"signal_name":"Down","original_payload":` + payload + `,"signal_labels":` + labels + `,"timeout_config":` + labels + `,"environment":` + payload + `}`))
 		if err != nil {
 			return
 		}

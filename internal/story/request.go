@@ -97,7 +97,7 @@ func (f *requestField) written(v jsontext.Value) *yaml.Node {
 		}
 		return n
 	case "camel":
-		return node(v, camel)
+		return node(v, remediation.Camel)
 	}
 	return node(v, nil)
 }
@@ -133,13 +133,12 @@ func readNode(d *jsontext.Decoder, rename func(string) string) *yaml.Node {
 	case '{':
 		n := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
 		for d.PeekKind() != '}' && d.PeekKind() > 0 {
-			key := readNode(d, nil)
-			if rename != nil {
-				key.Value = rename(key.Value)
-			}
-			n.Content = append(n.Content, key, readNode(d, rename))
+			n.Content = append(n.Content, readNode(d, nil), readNode(d, rename))
 		}
 		_, _ = d.ReadToken() // the value is well-formed
+		if rename != nil {
+			renameKeys(n, rename)
+		}
 		return n
 	case '[':
 		n := &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq"}
@@ -156,6 +155,20 @@ func readNode(d *jsontext.Decoder, rename func(string) string) *yaml.Node {
 		return scalarNode("!!bool", token.String())
 	}
 	return scalarNode("", token.String()) // a number as it is written; readers know it by its looks
+}
+
+// renameKeys renames the keys of a mapping, but none to the name of another.
+func renameKeys(n *yaml.Node, rename func(string) string) {
+	taken := map[string]bool{}
+	for i := 0; i < len(n.Content); i += 2 {
+		taken[n.Content[i].Value] = true
+	}
+	for i := 0; i < len(n.Content); i += 2 {
+		if name := rename(n.Content[i].Value); !taken[name] {
+			taken[name] = true
+			n.Content[i] = scalarNode("!!str", name)
+		}
+	}
 }
 
 // scalarNode makes a scalar. A text is written in double quotes where YAML could take it for something else, or break it.
@@ -215,15 +228,4 @@ func put(root *yaml.Node, path string, value *yaml.Node) {
 	below := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
 	put(below, rest, value)
 	root.Content = append(root.Content, scalarNode("!!str", name), below)
-}
-
-// camel turns api_version into apiVersion.
-func camel(name string) string {
-	parts := strings.Split(name, "_")
-	for i := 1; i < len(parts); i++ {
-		if parts[i] != "" {
-			parts[i] = strings.ToUpper(parts[i][:1]) + parts[i][1:]
-		}
-	}
-	return strings.Join(parts, "")
 }

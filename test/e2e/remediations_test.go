@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -66,7 +67,7 @@ func TestServe_Remediations(t *testing.T) {
 			if status != http.StatusOK && status != http.StatusServiceUnavailable { // not built yet
 				t.Fatalf("%d %s", status, body)
 			}
-			chain := append(past.Tier1.Chain, past.Tier2.Chain...)
+			chain := slices.Concat(past.Tier1.Chain, past.Tier2.Chain)
 			return len(chain) == 1 && chain[0].RemediationUID == id && chain[0].Outcome == "Remediated"
 		})
 		var told struct {
