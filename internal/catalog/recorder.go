@@ -57,9 +57,9 @@ type Recorder struct {
 
 	mu     sync.RWMutex // held to send to queue, and to close it
 	closed bool
-	queue  chan datastorage.Event // with room for all that MaxBytes lets in, so that sending does not wait
-	done   chan struct{}          // closed when the loop has ended
-	giveUp context.Context        // ended when Close may wait no longer
+	queue  chan *datastorage.Event // with room for all that MaxBytes lets in, so that sending does not wait
+	done   chan struct{}           // closed when the loop has ended
+	giveUp context.Context         // ended when Close may wait no longer
 	cancel context.CancelFunc
 	left   int // events that the loop gave up; read when done is closed
 }
@@ -68,7 +68,7 @@ type Recorder struct {
 func NewRecorder(write EventWriter, opts RecorderOptions) *Recorder {
 	r := &Recorder{
 		write: write, opts: opts, room: semaphore.NewWeighted(opts.MaxBytes),
-		queue: make(chan datastorage.Event, opts.MaxBytes/evidenceOverhead), done: make(chan struct{}),
+		queue: make(chan *datastorage.Event, opts.MaxBytes/evidenceOverhead), done: make(chan struct{}),
 	}
 	r.giveUp, r.cancel = context.WithCancel(context.Background())
 	go r.loop()
@@ -96,7 +96,7 @@ func (r *Recorder) Record(ctx context.Context, e *Evidence, at time.Time, took t
 		return datastorage.Unavailable(errRecorderClosed, "the server is shutting down")
 	}
 	r.opts.Metrics.waiting.Inc()
-	r.queue <- event
+	r.queue <- &event
 	return nil
 }
 
@@ -152,7 +152,7 @@ func (r *Recorder) Close(ctx context.Context) error {
 func (r *Recorder) loop() {
 	defer close(r.done)
 	for event := range r.queue {
-		r.flush(r.collect(event))
+		r.flush(r.collect(*event))
 	}
 }
 
@@ -168,7 +168,7 @@ func (r *Recorder) collect(first datastorage.Event) []datastorage.Event {
 			if !ok {
 				return batch
 			}
-			batch = append(batch, event)
+			batch = append(batch, *event)
 		case <-timer.C:
 			return batch
 		}

@@ -9,9 +9,11 @@ import (
 )
 
 const (
-	// pollInterval is how often the runner looks for commits that nobody told it of, and the least time between two
-	// batches while the log grows slowly: fewer, larger batches leave more of the machine to ingest.
+	// pollInterval is how often the runner looks for commits that nobody told it of.
 	pollInterval = 200 * time.Millisecond
+	// batchInterval is the least time between two batches while the log grows slowly: fewer, larger batches leave more of
+	// the machine to ingest, but what they hold must still be in memory, see Recent.
+	batchInterval = 100 * time.Millisecond
 	// leadInterval is how often a process that does not lead tries to.
 	leadInterval = 2 * time.Second
 	// loadInterval is how often the runner reads the registry again, and removes tables that are out of use.
@@ -127,12 +129,12 @@ func (r *Runner) lead(ctx context.Context) error {
 
 // rest waits until there may be something to do. What is committed just behind a round is taken with the next one.
 func (r *Runner) rest(ctx context.Context, busy bool) {
-	timer := time.NewTimer(pollInterval)
-	defer timer.Stop()
-	wake := r.wake
+	interval, wake := pollInterval, r.wake
 	if busy {
-		wake = nil
+		interval, wake = batchInterval, nil
 	}
+	timer := time.NewTimer(interval)
+	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 	case <-timer.C:
