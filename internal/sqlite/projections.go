@@ -53,7 +53,7 @@ func (s *Store) Projections(ctx context.Context) (project.Store, error) {
 	return &Projections{
 		dir:     s.dir,
 		readers: sqlitedb.NewPool(s.readers.Size(), readerDSN(path)),
-		writer: sqlitedb.NewPool(1, sqlitedb.DSN(path, projectionsCache, "synchronous(NORMAL)",
+		writer: sqlitedb.NewPool(1, sqlitedb.DSN(path, projectionsCache, "synchronous(NORMAL)", "temp_store(MEMORY)",
 			fmt.Sprintf("wal_autocheckpoint(%d)", walPages), fmt.Sprintf("journal_size_limit(%d)", walKeep))),
 		timeout: s.timeout,
 	}, nil
