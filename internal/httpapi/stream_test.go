@@ -327,7 +327,7 @@ func TestServer_Stream_TokenTakenBack(t *testing.T) {
 	}
 }
 
-// TestServer_Stream_Stuck cuts off clients that read nothing, and holds no more for them than the ring.
+// TestServer_Stream_Stuck sends away clients that read nothing.
 func TestServer_Stream_Stuck(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)

@@ -190,19 +190,23 @@ func (r *Reader) advance(ctx context.Context) (moved bool, more chan struct{}, e
 	return true, nil, r.sendEntries(s, v.position)
 }
 
-// sendEntries sends the entries that match, up to about a piece of them; when there are no entries, nothing is left of
-// the log up to position.
+// sendEntries sends the entries that match, up to a piece of them; when there are no entries, nothing is left of the log up
+// to position. An entry that is larger is sent by itself and from where it is: many readers that are slow hold it once.
 func (r *Reader) sendEntries(s *scratch, position int64) *stop {
 	next, n := r.next, int64(0)
 	for _, e := range s.entries {
-		if len(s.frames) >= r.hub.limits.PieceBytes {
+		if !r.filter.Match(&e.EventHeader, e.row()) {
+			next = e.LogIndex + 1
+			continue
+		}
+		if full := len(s.frames)+len(e.frame) > r.hub.limits.PieceBytes; full && n > 0 {
 			break
+		} else if full {
+			return r.sendUpTo(e.LogIndex+1, e.frame, 1)
 		}
 		next = e.LogIndex + 1
-		if r.filter.Match(&e.EventHeader, e.row()) {
-			s.frames = append(s.frames, e.frame...)
-			n++
-		}
+		s.frames = append(s.frames, e.frame...)
+		n++
 	}
 	if len(s.entries) == 0 {
 		next = position

@@ -1,10 +1,12 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"os"
 	"slices"
@@ -204,6 +206,49 @@ func TestStream_AcrossServers(t *testing.T) {
 	t.Logf("from a 201 of the other server: median %v, all %v", delays[n/2], delays[n-1])
 	if delays[n/2] > 2*time.Second {
 		t.Errorf("the median delay is %v", delays[n/2])
+	}
+}
+
+// TestStream_Stuck writes far more than the server keeps for readers while many read nothing: they are sent away, and the
+// server's memory does not grow by what they did not read.
+func TestStream_Stuck(t *testing.T) {
+	t.Parallel()
+	const readers, writers, each, size = 200, 4, 150, 200 << 10
+	s := startServer(t, "--data-dir", t.TempDir())
+	host := strings.TrimPrefix(s.url, "http://")
+	for range readers {
+		conn, err := net.Dial("tcp", host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		if _, err := fmt.Fprintf(conn, "GET /api/v1/audit/events/stream HTTP/1.1\r\nHost: %s\r\n\r\n", host); err != nil {
+			t.Fatal(err)
+		}
+	}
+	waitFor(t, func() bool { return s.metrics(t)["datastorage_tail_readers"] == readers })
+	pad := strings.Repeat("x", size)
+	var all sync.WaitGroup
+	for range writers {
+		all.Go(func() {
+			for i := range each {
+				body := bytes.Replace(event("rr-stuck", i), []byte(`"n":`), []byte(`"pad":"`+pad+`","n":`), 1)
+				if status, answer, err := do(http.MethodPost, s.url+"/api/v1/audit/events", body); err != nil || status != http.StatusCreated {
+					t.Errorf("%v, %d %s", err, status, answer)
+				}
+			}
+		})
+	}
+	all.Wait()
+	waitFor(t, func() bool { return s.metrics(t)["datastorage_tail_readers"] == 0 })
+	after := s.metrics(t)
+	if got := after[`datastorage_tail_ended_total{reason="cut"}`] + after[`datastorage_tail_ended_total{reason="slow"}`]; got != readers {
+		t.Errorf("%v readers were dropped, want %d", got, readers)
+	}
+	peak := s.memory(t, "VmHWM")
+	t.Logf("%d MiB were written past %d readers that read nothing; the server took at most %d MiB", writers*each*size>>20, readers, peak)
+	if peak > 640 { // what is not read of 200 streams is 23 GiB
+		t.Errorf("the server took %d MiB", peak)
 	}
 }
 
