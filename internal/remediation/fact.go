@@ -2,13 +2,13 @@ package remediation
 
 import (
 	"bytes"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 
@@ -89,17 +89,8 @@ func (f *Facts) Status() string {
 func (f *Facts) Add(e *project.Event) bool {
 	var m members
 	says := false
-	rules := table()
-	for i := range rules {
-		r := &rules[i]
-		if f.storedOnly && !r.Stored {
-			continue
-		}
-		for rank := range r.From {
-			if s := &r.From[rank]; s.reads(e.Type, e.Category) {
-				says = f.take(r, rank, e, &m) || says
-			}
-		}
+	for _, r := range readingsOf(e.Type, e.Category, f.storedOnly) {
+		says = f.take(r.rule, r.rank, e, &m) || says
 	}
 	return says
 }
@@ -151,39 +142,10 @@ func (r *rule) beats(a, b *Fact) bool {
 	return order > 0
 }
 
-// members are the members of an event that its sources ask for, read when first asked for.
-type members struct {
-	body, data object
-	read       bool
-}
-
-type object map[string]jsontext.Value
-
-func (m *members) load(e *project.Event) {
-	if m.read {
-		return
-	}
-	m.read = true
-	m.body = objectOf(e.Body)
-	m.data = objectOf(m.body["event_data"])
-}
-
-// objectOf returns the members of a JSON object; none when it is not one.
-func objectOf(raw jsontext.Value) object {
-	if raw.Kind() != '{' {
-		return nil
-	}
-	var o object
-	if json.Unmarshal(raw, &o) != nil {
-		return nil
-	}
-	return o
-}
-
 // at returns the member at a dotted path; nil when there is none.
 func (o object) at(path string) jsontext.Value {
 	name, rest, nested := strings.Cut(path, ".")
-	value := o[name]
+	value := o.get(name)
 	if !nested || value == nil {
 		return value
 	}
@@ -202,17 +164,16 @@ func (s *source) value(e *project.Event, m *members) jsontext.Value {
 	if s.Of == nil {
 		return m.data.at(s.Path)
 	}
-	joined := object{}
-	for name, path := range s.Of {
-		if value := m.data.at(path); value != nil {
-			joined[name] = value
+	b := []byte{'{'}
+	for _, name := range slices.Sorted(maps.Keys(s.Of)) {
+		if value := m.data.at(s.Of[name]); value != nil {
+			if len(b) > 1 {
+				b = append(b, ',')
+			}
+			b = append(append(append(b, quoted(name)...), ':'), value...)
 		}
 	}
-	b, err := json.Marshal(joined, json.Deterministic(true))
-	if err != nil {
-		return nil
-	}
-	return b
+	return append(b, '}')
 }
 
 // field returns a field of the event itself.
@@ -231,7 +192,7 @@ func field(e *project.Event, m *members, name string) jsontext.Value {
 		return quoted(e.CorrelationID)
 	}
 	m.load(e)
-	return m.body[name]
+	return m.body.get(name)
 }
 
 func quoted(s string) jsontext.Value {
@@ -297,7 +258,7 @@ func reference(raw jsontext.Value) jsontext.Value {
 	var name, namespace string
 	if raw.Kind() == '{' {
 		o := objectOf(raw)
-		name, namespace = stringOf(o["name"]), stringOf(o["namespace"])
+		name, namespace = stringOf(o.get("name")), stringOf(o.get("namespace"))
 	} else {
 		name = stringOf(raw)
 		if before, after, found := strings.Cut(name, "/"); found {

@@ -132,87 +132,35 @@ func (Projection) Apply(ctx context.Context, tx project.Tx, events []project.Eve
 }
 
 // isRead reports whether a stored fact may come from an event.
-func isRead(e *project.Event) bool {
-	for _, r := range table() {
-		for i := range r.From {
-			if r.Stored && r.From[i].reads(e.Type, e.Category) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// sets are the sizes of the sets in statements: few, so that each is prepared once. A smaller set repeats its last element.
-var sets = [...]int{1, 8, 64, 512}
+func isRead(e *project.Event) bool { return len(readingsOf(e.Type, e.Category, true)) > 0 }
 
 // load reads what is known of remediations.
 func load(ctx context.Context, tx project.Tx, ids []string) (map[string]*Facts, error) {
 	found := make(map[string]*Facts, len(ids))
-	for len(ids) > 0 {
-		size := sets[len(sets)-1]
-		for _, s := range sets {
-			if s >= len(ids) {
-				size = s
-				break
-			}
-		}
-		args := make([]any, size)
-		for i := range args {
-			args[i] = ids[min(i, len(ids)-1)]
-		}
-		ids = ids[min(size, len(ids)):]
-		statement := "SELECT correlation_id, facts FROM " + rowsTable + " WHERE correlation_id IN " + placeholders(size)
-		err := tx.Query(ctx, statement, args, func(r project.Row) error {
-			facts, err := decodeFacts(r.Bytes(1))
-			found[r.Text(0)] = facts
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	return found, nil
+	const statement = "SELECT correlation_id, facts FROM " + rowsTable + " WHERE correlation_id IN"
+	err := project.QueryIn(ctx, tx, statement, ids, func(r project.Row) error {
+		facts, err := decodeFacts(r.Bytes(1))
+		found[r.Text(0)] = facts
+		return err
+	})
+	return found, err
 }
-
-// placeholders returns n question marks in parentheses.
-func placeholders(n int) string { return "(" + strings.Repeat("?, ", n-1) + "?)" }
-
-// rowCounts are the numbers of rows that one statement inserts.
-var rowCounts = [...]int{64, 8, 1}
 
 // store inserts rows or puts them in the place of those that are there.
 func store(ctx context.Context, tx project.Tx, ids []string, known map[string]*Facts) error {
-	names := strings.Split(columns, ", ")
-	var set []string
-	for _, name := range names[1:] {
-		set = append(set, name+" = excluded."+name)
-	}
-	row := placeholders(len(names))
-	for len(ids) > 0 {
-		n := 1
-		for _, count := range rowCounts {
-			if count <= len(ids) {
-				n = count
-				break
-			}
-		}
-		args := make([]any, 0, n*len(names))
-		for _, id := range ids[:n] {
-			values, err := known[id].row(id)
-			if err != nil {
-				return err
-			}
-			args = append(args, values...)
-		}
-		ids = ids[n:]
-		_, err := tx.Exec(ctx, "INSERT INTO "+rowsTable+" ("+columns+") VALUES "+strings.Repeat(row+", ", n-1)+row+
-			" ON CONFLICT (correlation_id) DO UPDATE SET "+strings.Join(set, ", "), args...)
-		if err != nil {
+	rows := make([][]any, len(ids))
+	for i, id := range ids {
+		var err error
+		if rows[i], err = known[id].row(id); err != nil {
 			return err
 		}
 	}
-	return nil
+	var set []string
+	for _, name := range strings.Split(columns, ", ")[1:] {
+		set = append(set, name+" = excluded."+name)
+	}
+	return project.Insert(ctx, tx, "INSERT INTO "+rowsTable+" ("+columns+")",
+		"ON CONFLICT (correlation_id) DO UPDATE SET "+strings.Join(set, ", "), rows)
 }
 
 // row is the row of a remediation, in the order of columns.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -58,6 +59,54 @@ var table = sync.OnceValue(func() []rule {
 	}
 	return rules
 })
+
+// reading is a source of a fact, and its place among those of the fact.
+type reading struct {
+	rule *rule
+	rank int
+}
+
+// eventKind is what decides which facts an event may tell.
+type eventKind struct {
+	eventType, category string
+	stored              bool
+}
+
+// maxKinds is how many kinds of events are remembered; anybody can send new ones.
+const maxKinds = 1000
+
+// kinds remembers what is read of events, an eventKind each.
+var (
+	kinds    sync.Map
+	kindsNow atomic.Int64
+)
+
+// readingsOf returns what may be read of an event; with stored, only for facts that the projection keeps.
+func readingsOf(eventType, category string, stored bool) []reading {
+	kind := eventKind{eventType, category, stored}
+	if known, ok := kinds.Load(kind); ok {
+		return known.([]reading)
+	}
+	var found []reading
+	rules := table()
+	for i := range rules {
+		r := &rules[i]
+		if stored && !r.Stored {
+			continue
+		}
+		for rank := range r.From {
+			if r.From[rank].reads(eventType, category) {
+				found = append(found, reading{r, rank})
+			}
+		}
+	}
+	if kindsNow.Load() < maxKinds {
+		kind.eventType, kind.category = strings.Clone(eventType), strings.Clone(category)
+		kinds.Store(kind, found)
+		kindsNow.Add(1)
+	}
+	return found
+}
 
 // byFact is the table by the names of its facts.
 var byFact = sync.OnceValue(func() map[string]*rule {

@@ -32,7 +32,7 @@ func targetOf(raw jsontext.Value) (Target, bool) {
 	switch raw.Kind() {
 	case '{':
 		o := objectOf(raw)
-		t = Target{Kind: stringOf(o["kind"]), Name: stringOf(o["name"]), Namespace: stringOf(o["namespace"])}
+		t = Target{Kind: stringOf(o.get("kind")), Name: stringOf(o.get("name")), Namespace: stringOf(o.get("namespace"))}
 	case '"':
 		switch parts := strings.Split(stringOf(raw), "/"); len(parts) {
 		case 2:

@@ -1,0 +1,119 @@
+package remediation
+
+import (
+	"bytes"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/datastorage-io/datastorage/internal/project"
+)
+
+// member is a member of a JSON object: its name as it stands there, without quotes, and its value.
+type member struct{ name, value []byte }
+
+// object is a JSON object, in the order of its text.
+type object []member
+
+// get returns the value of a member; nil when there is none.
+func (o object) get(name string) jsontext.Value {
+	for i := range o {
+		if string(o[i].name) == name {
+			return o[i].value
+		}
+	}
+	return nil
+}
+
+// members are the members of an event that its sources ask for, read when first asked for.
+type members struct {
+	body, data object
+	read       bool
+	// room is for the members of most events, so that they need no memory of their own.
+	room [48]member
+}
+
+func (m *members) load(e *project.Event) {
+	if m.read {
+		return
+	}
+	m.read = true
+	m.body = appendMembers(m.room[:0], e.Body)
+	m.data = appendMembers(m.room[min(len(m.body), len(m.room)):][:0], m.body.get("event_data"))
+}
+
+// objectOf returns the members of a JSON object in canonical form; none when it is not one.
+func objectOf(raw jsontext.Value) object { return appendMembers(nil, raw) }
+
+// appendMembers appends the members of a JSON object in canonical form, which has no white space; none when it is not one.
+// It reads what it must to find where they end: every event that something may be known from passes here.
+func appendMembers(to object, raw []byte) object {
+	if len(raw) < 2 || raw[0] != '{' {
+		return to
+	}
+	found := to
+	for i := 1; i < len(raw) && raw[i] == '"'; {
+		colon := endOfString(raw, i)
+		if colon >= len(raw) || raw[colon] != ':' {
+			return to
+		}
+		end := endOfValue(raw, colon+1)
+		if end >= len(raw) || raw[end] != ',' && raw[end] != '}' {
+			return to
+		}
+		found = append(found, member{raw[i+1 : colon-1], raw[colon+1 : end]})
+		if raw[end] == '}' {
+			return found
+		}
+		i = end + 1
+	}
+	return to
+}
+
+// endOfString returns the place behind a string that begins at i, len(raw) when it does not end.
+func endOfString(raw []byte, i int) int {
+	for i++; i < len(raw); i++ {
+		n := bytes.IndexByte(raw[i:], '"')
+		if n < 0 {
+			return len(raw)
+		}
+		i += n
+		slashes := 0
+		for raw[i-1-slashes] == '\\' {
+			slashes++
+		}
+		if slashes%2 == 0 {
+			return i + 1
+		}
+	}
+	return len(raw)
+}
+
+// endOfValue returns the place behind a value that begins at i, len(raw) when it does not end.
+func endOfValue(raw []byte, i int) int {
+	depth := 0
+	for i < len(raw) {
+		switch raw[i] {
+		case '"':
+			i = endOfString(raw, i)
+			if depth == 0 {
+				return i
+			}
+			continue
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth == 0 {
+				return i
+			}
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		case ',':
+			if depth == 0 {
+				return i
+			}
+		}
+		i++
+	}
+	return len(raw)
+}
