@@ -124,7 +124,7 @@ func TestDocument_WritesAnswer(t *testing.T) {
 		"/api/v1/workflows": {"201", "409"}, "/api/v1/workflows/search": {"200"}, "/api/v1/workflows/import": {"200"},
 	}
 	for path, item := range load(t).Paths.Map() {
-		if item.Post == nil || strings.HasSuffix(path, "/replay") {
+		if item.Post == nil || strings.HasSuffix(path, "/replay") || strings.HasSuffix(path, "/reconstruct") {
 			continue // not there, or without a body
 		}
 		own, ok := answers[path]

@@ -38,7 +38,7 @@ func TestDocument_ExamplesVerify(t *testing.T) {
 							}
 							body = string(text)
 						}
-						a := answer{status, []string{"Content-Type", mediaType, "X-Ledger-Salt", "ypeBEsobvcr6wjGzmiPcTQ=="}, body}
+						a := answer{status, []string{"Content-Type", mediaType, "X-Ledger-Salt", "ypeBEsobvcr6wjGzmiPcTQ==", "ETag", `"3"`}, body}
 						if err := New(t).Verify(httptest.NewRequest(method, target, nil), a.response(), []byte(body)); err != nil {
 							t.Errorf("%s %s %d, example %s: %v", method, path, status, name, err)
 						}
