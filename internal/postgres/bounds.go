@@ -18,7 +18,7 @@ const (
 	// boundCommits is how many commits that the projection lacks may widen the bounds.
 	boundCommits = 1000
 	// correlationsVersion is the version of the projection of correlations whose tables are known here.
-	correlationsVersion = 1
+	correlationsVersion = 2
 	undefinedTable      = "42P01"
 )
 
