@@ -139,7 +139,7 @@ func load(ctx context.Context, tx project.Tx, ids []string) (map[string]*Facts, 
 	found := make(map[string]*Facts, len(ids))
 	const statement = "SELECT correlation_id, facts FROM " + rowsTable + " WHERE correlation_id IN"
 	err := project.QueryIn(ctx, tx, statement, ids, func(r project.Row) error {
-		facts, err := decodeFacts(r.Bytes(1))
+		facts, err := decodeFacts(slices.Clone(r.Bytes(1)))
 		found[r.Text(0)] = facts
 		return err
 	})
@@ -150,10 +150,7 @@ func load(ctx context.Context, tx project.Tx, ids []string) (map[string]*Facts, 
 func store(ctx context.Context, tx project.Tx, ids []string, known map[string]*Facts) error {
 	rows := make([][]any, len(ids))
 	for i, id := range ids {
-		var err error
-		if rows[i], err = known[id].row(id); err != nil {
-			return err
-		}
+		rows[i] = known[id].row(id)
 	}
 	var set []string
 	for _, name := range strings.Split(columns, ", ")[1:] {
@@ -164,11 +161,7 @@ func store(ctx context.Context, tx project.Tx, ids []string, known map[string]*F
 }
 
 // row is the row of a remediation, in the order of columns.
-func (f *Facts) row(id string) ([]any, error) {
-	encoded, err := f.encode()
-	if err != nil {
-		return nil, err
-	}
+func (f *Facts) row(id string) []any {
 	target, owner := f.known["target"].Target(), f.known["remediation_target"].Target()
 	var flags int64
 	if _, ok := f.known["workflow_id"]; ok {
@@ -185,6 +178,6 @@ func (f *Facts) row(id string) ([]any, error) {
 	return []any{
 		id, strings.ToLower(target.Kind), target.Name, target.Namespace, strings.ToLower(owner.Kind), owner.Name, owner.Namespace,
 		f.Text("cluster"), f.at().UnixMicro(), latest, flags,
-		f.Text("pre_remediation_spec_hash"), f.Text("post_remediation_spec_hash"), encoded,
-	}, nil
+		f.Text("pre_remediation_spec_hash"), f.Text("post_remediation_spec_hash"), f.encode(),
+	}
 }

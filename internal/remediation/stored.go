@@ -2,42 +2,62 @@ package remediation
 
 import (
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
 	"time"
-
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 )
 
-// storedFact is a fact in a row of the projection.
-type storedFact struct {
-	Value    jsontext.Value `json:"v"`
-	Rank     int            `json:"r,omitzero"`
-	Time     int64          `json:"t"` // microseconds since 1970
-	LogIndex int64          `json:"i"`
+// encode writes the facts for the projection: a JSON object of facts by name, in order, each an object with its value v, its
+// rank r unless that is 0, its time t in microseconds since 1970 and its log_index i. It is written by hand, and read so,
+// because every event that says something passes here.
+func (f *Facts) encode() []byte {
+	b := []byte{'{'}
+	for _, name := range slices.Sorted(maps.Keys(f.known)) {
+		fact := f.known[name]
+		if len(b) > 1 {
+			b = append(b, ',')
+		}
+		b = append(append(append(b, '"'), name...), `":{"v":`...)
+		b = append(b, fact.Value...)
+		if fact.Rank != 0 {
+			b = strconv.AppendInt(append(b, `,"r":`...), int64(fact.Rank), 10)
+		}
+		b = strconv.AppendInt(append(b, `,"t":`...), fact.Time.UnixMicro(), 10)
+		b = strconv.AppendInt(append(b, `,"i":`...), fact.LogIndex, 10)
+		b = append(b, '}')
+	}
+	return append(b, '}')
 }
 
-// encode writes the facts for the projection, in an order that is always the same.
-func (f *Facts) encode() ([]byte, error) {
-	stored := make(map[string]storedFact, len(f.known))
-	for name, fact := range f.known {
-		stored[name] = storedFact{fact.Value, fact.Rank, fact.Time.UnixMicro(), fact.LogIndex}
-	}
-	b, err := json.Marshal(stored, json.Deterministic(true))
-	if err != nil {
-		return nil, fmt.Errorf("encode the facts of a remediation: %w", err)
-	}
-	return b, nil
-}
-
-// decodeFacts reads facts back.
+// decodeFacts reads facts back. They refer to b, which must not change any more.
 func decodeFacts(b []byte) (*Facts, error) {
-	var stored map[string]storedFact
-	if err := json.Unmarshal(b, &stored); err != nil {
-		return nil, fmt.Errorf("decode the facts of a remediation: %w", err)
+	stored := objectOf(b)
+	if len(stored) == 0 && string(b) != "{}" {
+		return nil, fmt.Errorf("the facts of a remediation are no object: %.64q", b)
 	}
 	f := &Facts{known: make(map[string]Fact, len(stored)), storedOnly: true}
-	for name, s := range stored {
-		f.known[name] = Fact{Value: s.Value, Rank: s.Rank, Time: time.UnixMicro(s.Time).UTC(), LogIndex: s.LogIndex}
+	for _, m := range stored {
+		var fact Fact
+		for _, part := range objectOf(m.value) {
+			if string(part.name) == "v" {
+				fact.Value = part.value
+				continue
+			}
+			n, err := strconv.ParseInt(string(part.value), 10, 64)
+			if err != nil {
+				return nil, fmt.Errorf("the fact %.64q of a remediation: %w", m.name, err)
+			}
+			switch string(part.name) {
+			case "r":
+				fact.Rank = int(n)
+			case "t":
+				fact.Time = time.UnixMicro(n).UTC()
+			case "i":
+				fact.LogIndex = n
+			}
+		}
+		f.known[string(m.name)] = fact
 	}
 	return f, nil
 }
