@@ -102,6 +102,10 @@ func TestStore_Bounds(t *testing.T) {
 		t.Fatal(err)
 	}
 	check("of another generation")
+	var known float64
+	if err := conn.QueryRow(t.Context(), fmt.Sprintf(`SELECT reltuples FROM pg_class WHERE relname = 'p_correlations_%d'`, s.correlations.Load())).Scan(&known); err != nil || int(known) != len(stored) {
+		t.Errorf("the planner knows of %v rows, %v; want %d", known, err, len(stored))
+	}
 	exec(t, connect(t, url), fmt.Sprintf("DROP TABLE p_correlations_%d", s.correlations.Load()))
 	check("without its table")
 }

@@ -83,6 +83,17 @@ func (p *Projections) Snapshot(ctx context.Context, f func(project.Tx) error) er
 	return err
 }
 
+// Analyze implements project.Store. Until then, which autovacuum would do at a moment of its own, queries of new tables are
+// planned as if these were empty.
+func (p *Projections) Analyze(ctx context.Context, tx project.Tx, tables []string) error {
+	for _, table := range tables {
+		if _, err := tx.Exec(ctx, "ANALYZE "+table); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // leaderKey is the advisory lock of a lead; see advisoryKey.
 const leaderKey = advisoryKey + `, hashtext('lead ' || $1::text)`
 

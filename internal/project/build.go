@@ -131,6 +131,9 @@ func (b *build) run(ctx context.Context) error {
 		}
 		b.opts.Progress(batch.Next, batch.Size)
 	}
+	b.each(func(m *member) error {
+		return b.store.Update(ctx, func(tx Tx) error { return b.store.Analyze(ctx, m.generation.in(tx), m.projection.Tables()) })
+	})
 	b.each(func(m *member) error { return b.end(ctx, m) })
 	return nil
 }

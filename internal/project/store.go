@@ -13,6 +13,8 @@ type Store interface {
 	// Snapshot calls f in a transaction that reads one state of all tables, within the time-out of queries. Errors of f are
 	// returned as they are; all others, those of its Tx too, are *datastorage.Error with CodeUnavailable.
 	Snapshot(ctx context.Context, f func(tx Tx) error) error
+	// Analyze has the planner of the store know what tables hold that were made at once.
+	Analyze(ctx context.Context, tx Tx, tables []string) error
 	// Lead calls f while no other process, and no other call, leads under the same name: lower-case letters and hyphens. It
 	// returns false at once when another leads. The context of f ends when the lead is lost.
 	Lead(ctx context.Context, name string, f func(ctx context.Context) error) (led bool, err error)

@@ -106,6 +106,9 @@ func (p *Projections) Snapshot(ctx context.Context, f func(project.Tx) error) er
 	return readError(ctx, err)
 }
 
+// Analyze implements project.Store: how SQLite runs a statement does not depend on what tables hold.
+func (p *Projections) Analyze(context.Context, project.Tx, []string) error { return nil }
+
 // Lead implements project.Store with a lock on a file, which no other process has while this one runs.
 func (p *Projections) Lead(ctx context.Context, name string, f func(context.Context) error) (bool, error) {
 	unlock, err := sqlitedb.LockFile(filepath.Join(p.dir, "projections-"+name+".lock"))
