@@ -14,7 +14,7 @@ import (
 const (
 	greatestPercent = 400
 	leastPercent    = 100
-	roomyHeap       = 64 << 20
+	roomyHeap       = 40 << 20
 	// tuneInterval is how often the percentage is brought up to date.
 	tuneInterval = 2 * time.Second
 )

@@ -29,8 +29,8 @@ const (
 	// readers is the number of connections that read.
 	readers = 3
 	// writerCache and readerCache are the page caches of the writer and of each reader, in KiB.
-	writerCache = 8 << 10
-	readerCache = 1 << 10
+	writerCache = 2 << 10
+	readerCache = 256
 )
 
 // Options are the bounds of a queue.
