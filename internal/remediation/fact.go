@@ -85,7 +85,8 @@ func (f *Facts) Status() string {
 	return statuses[f.Text("event_outcome")]
 }
 
-// Add adds an event, in any order; of two values of a fact the table decides. It reports whether the event says anything.
+// Add adds an event, in any order; of two values of a fact the table decides. It reports whether the event says anything;
+// with storedOnly, whether it may have changed what is known.
 func (f *Facts) Add(e *project.Event) bool {
 	var m members
 	says := false
@@ -97,6 +98,12 @@ func (f *Facts) Add(e *project.Event) bool {
 
 // take takes the value that an event has for a fact, when it has one and it beats the one that is known.
 func (f *Facts) take(r *rule, rank int, e *project.Event, m *members) bool {
+	next := Fact{Rank: rank, Time: e.Time, LogIndex: e.LogIndex, EventID: e.ID, Type: e.Type}
+	old, known := f.known[r.Fact]
+	beaten := known && !r.beats(&next, &old)
+	if beaten && f.storedOnly {
+		return false // whatever the value is, nothing changes
+	}
 	raw := r.From[rank].value(e, m)
 	if len(raw) == 0 {
 		return false
@@ -113,13 +120,13 @@ func (f *Facts) take(r *rule, rank int, e *project.Event, m *members) bool {
 			return false
 		}
 	}
-	next := Fact{Value: value, Rank: rank, Time: e.Time, LogIndex: e.LogIndex, EventID: e.ID, Type: e.Type}
-	if old, ok := f.known[r.Fact]; ok && !r.beats(&next, &old) {
+	if beaten {
 		return true
 	}
 	if f.known == nil {
 		f.known = map[string]Fact{}
 	}
+	next.Value = value
 	f.known[r.Fact] = next
 	return true
 }
