@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
+	"time"
 )
 
 // childrenOf returns the process ids of the direct children of a process.
@@ -59,4 +61,23 @@ func childrenByPS(parent int) ([]int, error) {
 		pids = append(pids, pid)
 	}
 	return pids, nil
+}
+
+// awaitEnd waits until processes that are no children of this one have ended, at most for a time.
+func awaitEnd(pids []int, timeout time.Duration) {
+	deadline := time.Now().Add(timeout)
+	for _, pid := range pids {
+		for !hasEnded(pid) && time.Now().Before(deadline) {
+			time.Sleep(time.Millisecond)
+		}
+	}
+}
+
+// hasEnded reports whether a process has ended, whether or not its parent has taken note.
+func hasEnded(pid int) bool {
+	if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+		return true
+	}
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && bytes.HasPrefix(stat[bytes.LastIndexByte(stat, ')')+1:], []byte(" Z"))
 }

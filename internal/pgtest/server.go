@@ -297,6 +297,8 @@ func (s *Server) Kill() error {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
 	<-p.done
+	// Until the last of them is gone, PostgreSQL refuses to start on their shared memory.
+	awaitEnd(children, stopTimeout)
 	return errors.Join(err, s.removePIDFile())
 }
 
