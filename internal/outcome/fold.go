@@ -112,7 +112,7 @@ func loadFold(ctx context.Context, tx project.Tx, outcomes []Outcome) (*fold, er
 		}
 		f.expect(o.ExecutionID)
 	}
-	err := bySet(ctx, tx, "SELECT id, execution_id, several FROM "+correlationsTable+" WHERE id IN ", f.inOrder,
+	err := project.QueryIn(ctx, tx, "SELECT id, execution_id, several FROM "+correlationsTable+" WHERE id IN", f.inOrder,
 		func(r project.Row) error {
 			c := f.correlations[r.Text(0)]
 			c.sole, c.several = r.Text(1), r.Int(2) != 0

@@ -112,8 +112,8 @@ func (r *Reader) WorkflowTallies(ctx context.Context, incidentType string, since
 func (r *Reader) Totals(ctx context.Context, workflowIDs []string) (map[string]Tally, error) {
 	found := map[string]Tally{}
 	err := r.view.View(ctx, Name, func(tx project.Tx, _ int64) error {
-		return bySet(ctx, tx, "SELECT workflow_id, "+tallyColumns+" FROM "+rollupsTable+" WHERE level = "+topLevelText+
-			" AND workflow_id IN ", workflowIDs, func(row project.Row) error {
+		return project.QueryIn(ctx, tx, "SELECT workflow_id, "+tallyColumns+" FROM "+rollupsTable+" WHERE level = "+topLevelText+
+			" AND workflow_id IN", workflowIDs, func(row project.Row) error {
 			t := scanTally(row, 1)
 			if t.Total == 0 {
 				return nil // its executions have become those of another workflow

@@ -62,43 +62,12 @@ func (r *record) values() []any {
 // load reads the records of a table by id.
 func load(ctx context.Context, tx project.Tx, table string, ids []string) (map[string]*record, error) {
 	found := make(map[string]*record, len(ids))
-	err := bySet(ctx, tx, "SELECT "+outcomeColumns+" FROM "+table+" WHERE id IN ", ids, func(r project.Row) error {
+	err := project.QueryIn(ctx, tx, "SELECT "+outcomeColumns+" FROM "+table+" WHERE id IN", ids, func(r project.Row) error {
 		rec := scanRecord(r)
 		found[rec.id] = rec
 		return nil
 	})
 	return found, err
-}
-
-// setSizes are the sizes of the sets in statements: few, so that each is prepared once. A smaller set repeats its last
-// element.
-var setSizes = [...]int{1, 8, 64, 512}
-
-// bySet runs a statement that ends before a set, for all ids, in as few pieces as their number needs.
-func bySet(ctx context.Context, tx project.Tx, statement string, ids []string, each func(project.Row) error) error {
-	for len(ids) > 0 {
-		size := setSizes[len(setSizes)-1]
-		for _, s := range setSizes {
-			if s >= len(ids) {
-				size = s
-				break
-			}
-		}
-		args := make([]any, size)
-		for i := range args {
-			args[i] = ids[min(i, len(ids)-1)]
-		}
-		ids = ids[min(size, len(ids)):]
-		if err := tx.Query(ctx, statement+placeholders(size), args, each); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// placeholders returns n question marks in parentheses.
-func placeholders(n int) string {
-	return "(" + strings.Repeat("?, ", n-1) + "?)"
 }
 
 // store inserts records or puts them in the place of those with their ids.
@@ -115,14 +84,18 @@ func store(ctx context.Context, tx project.Tx, table string, records []*record) 
 		"ON CONFLICT (id) DO UPDATE SET "+strings.Join(set, ", "), rows)
 }
 
+// removeSize is how many rows one statement deletes; a smaller set repeats its last element.
+const removeSize = 8
+
 // remove deletes rows by id.
 func remove(ctx context.Context, tx project.Tx, table string, ids []string) error {
-	for set := range slices.Chunk(ids, setSizes[1]) {
-		args := make([]any, setSizes[1])
+	for set := range slices.Chunk(ids, removeSize) {
+		args := make([]any, removeSize)
 		for i := range args {
 			args[i] = set[min(i, len(set)-1)]
 		}
-		if _, err := tx.Exec(ctx, "DELETE FROM "+table+" WHERE id IN "+placeholders(len(args)), args...); err != nil {
+		statement := "DELETE FROM " + table + " WHERE id IN (?" + strings.Repeat(", ?", removeSize-1) + ")"
+		if _, err := tx.Exec(ctx, statement, args...); err != nil {
 			return err
 		}
 	}
