@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/datastorage-io/datastorage"
 	"github.com/datastorage-io/datastorage/internal/catalog"
 	"github.com/datastorage-io/datastorage/internal/config"
 	outcomes "github.com/datastorage-io/datastorage/internal/outcome"
@@ -57,7 +58,11 @@ func withView(ctx context.Context, s store, f func(project.View) error) (err err
 		return fmt.Errorf("open the projections: %w", err)
 	}
 	defer func() { err = errors.Join(err, projected.Close()) }()
-	return f(project.NewReader(projected, projections()))
+	err = f(project.NewReader(projected, projections()))
+	if datastorage.CodeOf(err) == datastorage.CodeUnavailable {
+		return fmt.Errorf("%w; no server need run for that: datastorage projections rebuild %s", err, outcomes.Name)
+	}
+	return err
 }
 
 // tallies are how often workflows succeeded, by incident type, each type read once.

@@ -27,7 +27,7 @@ func (Projection) Version() int { return 2 }
 func (Projection) Bodies() project.Bodies { return project.Bodies{} }
 
 // Schema implements project.Projection. Times are microseconds since 1970. A mark says that an event of the correlation
-// has a value. The first maxMarks stand in the row, see appendMark; where there are more, spilled is 1 and the others are
+// has a value. The first maxMarks stand in the row, see marks; where there are more, spilled is 1 and the others are
 // rows of their own.
 func (Projection) Schema() []string {
 	return []string{
