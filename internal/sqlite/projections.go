@@ -50,11 +50,15 @@ func (s *Store) Projections(ctx context.Context) (project.Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the file of projections: %w", err)
 	}
+	writer, err := sqlitedb.UnsyncedDSN(path, projectionsCache, "temp_store(MEMORY)",
+		fmt.Sprintf("wal_autocheckpoint(%d)", walPages), fmt.Sprintf("journal_size_limit(%d)", walKeep))
+	if err != nil {
+		return nil, err
+	}
 	return &Projections{
 		dir:     s.dir,
 		readers: sqlitedb.NewPool(s.readers.Size(), readerDSN(path)),
-		writer: sqlitedb.NewPool(1, sqlitedb.DSN(path, projectionsCache, "synchronous(NORMAL)", "temp_store(MEMORY)",
-			fmt.Sprintf("wal_autocheckpoint(%d)", walPages), fmt.Sprintf("journal_size_limit(%d)", walKeep))),
+		writer:  sqlitedb.NewPool(1, writer),
 		timeout: s.timeout,
 	}, nil
 }

@@ -14,7 +14,7 @@ import (
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv(killedFile); path != "" {
-		if err := writeUntilKilled(path); err != nil {
+		if err := writeUntilKilled(path, os.Getenv(killedMode)); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -31,6 +31,8 @@ type disk struct {
 	sync func() int32
 	// unlock is called before the lock of writers is given back, with the bytes of the log that still wait.
 	unlock func(waiting int32)
+	// barrier is called where what is written to the log's index so far can be seen, with the bytes of the log that wait.
+	barrier func(waiting int32)
 }
 
 var (
@@ -86,7 +88,7 @@ func diskOpen(tls *libc.TLS, _, name, file uintptr, flags int32, out uintptr) in
 	if flags&sqlite3.SQLITE_OPEN_WAL != 0 {
 		methods.FxWrite, methods.FxSync = pointer(diskWrite), pointer(diskSync)
 	} else {
-		methods.FxShmLock = pointer(diskShmLock)
+		methods.FxShmLock, methods.FxShmBarrier = pointer(diskShmLock), pointer(diskShmBarrier)
 	}
 	return rc
 }
@@ -116,8 +118,25 @@ func diskSync(tls *libc.TLS, file uintptr, flags int32) int32 {
 
 func diskShmLock(tls *libc.TLS, file uintptr, offset, n, flags int32) int32 {
 	f := fileOf(file)
-	if offset == 0 && flags&sqlite3.SQLITE_SHM_UNLOCK != 0 {
-		f.unlock(stateOf(stateOf(file).log).n)
+	if f.unlock != nil && offset == 0 && flags&sqlite3.SQLITE_SHM_UNLOCK != 0 {
+		f.unlock(waiting(file))
 	}
 	return call[func(*libc.TLS, uintptr, int32, int32, int32) int32](f.honest.FxShmLock)(tls, file, offset, n, flags)
+}
+
+func diskShmBarrier(tls *libc.TLS, file uintptr) {
+	f := fileOf(file)
+	if f.barrier != nil {
+		f.barrier(waiting(file))
+	}
+	call[func(*libc.TLS, uintptr)](f.honest.FxShmBarrier)(tls, file)
+}
+
+// waiting is how many bytes of the log of a database wait.
+func waiting(file uintptr) int32 {
+	log := stateOf(file).log
+	if log == 0 {
+		return 0
+	}
+	return stateOf(log).n
 }

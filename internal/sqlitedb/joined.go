@@ -12,10 +12,19 @@ import (
 )
 
 // A commit writes each page of SQLite's log in two pieces, one behind the other. The file system below joins the pieces: it
-// keeps adjacent ones in memory and writes them at once, when they are synced or when anything else could see that they are
-// missing. SQLite writes the log of a commit, syncs it, and publishes it in the log's index, in this order; with
-// synchronous=FULL each commit has the sync, so nobody is told of bytes that wait here. What a transaction wrote without a
-// commit is written before its lock is given back: the next writer, of another process too, writes to the same place.
+// keeps adjacent ones in memory and writes them at once, when a commit is complete, when they are synced, or when anything
+// else could see that they are missing.
+//
+// SQLite writes the frames of a commit (each a header and a page), syncs them with synchronous=FULL, and publishes them in
+// the log's index, from which other connections and processes learn what to read from the file; in this order. Nothing is
+// called between the last frame and the index with synchronous=NORMAL. So what waits is written with the page of the last
+// frame, whose header holds the size of the database where that of any other frame holds 0: a commit is in the file before
+// it is in the index, and SQLite is told when that fails, as long as it can still give the transaction up. A commit that had
+// to write pages before it was complete may read its frames again and replace their headers alone, for their checksums;
+// the header that ends it is then the last of all, and is not held back either.
+//
+// What a transaction wrote without a commit is written before its lock is given back: the next writer, of another process
+// too, writes to the same place.
 //
 // The file system is SQLite's own for the machine, with some methods replaced for logs. Their state lies behind SQLite's, in
 // memory that the garbage collector does not know.
@@ -24,14 +33,27 @@ const (
 	joinedName = "joined"
 	// joinedBytes is how much may wait; the machine's file system takes less than 128 KiB at once.
 	joinedBytes = 64 << 10
+	// frameHeader is the size of the header of a frame; nothing else of that size is written to a log.
+	frameHeader = 24
+	// frameSize is where the size of the database is in it, 4 bytes that are 0 unless the frame ends a commit.
+	frameSize = 4
 )
 
 // WriterDSN is DSN for a connection that writes: every commit is synced before it is answered, in few system calls.
 func WriterDSN(path string, cacheKiB int, pragmas ...string) (string, error) {
+	return joinedDSN(path, cacheKiB, append(pragmas, "synchronous(FULL)"))
+}
+
+// UnsyncedDSN is WriterDSN without the sync: a commit outlives the process, but a power cut may take the last ones.
+func UnsyncedDSN(path string, cacheKiB int, pragmas ...string) (string, error) {
+	return joinedDSN(path, cacheKiB, append(pragmas, "synchronous(NORMAL)"))
+}
+
+func joinedDSN(path string, cacheKiB int, pragmas []string) (string, error) {
 	if err := registerJoined(); err != nil {
 		return "", fmt.Errorf("register the file system of databases: %w", err)
 	}
-	return DSN(path, cacheKiB, append(pragmas, "synchronous(FULL)")...) + "&vfs=" + joinedName, nil
+	return DSN(path, cacheKiB, pragmas...) + "&vfs=" + joinedName, nil
 }
 
 // machine is the file system below.
@@ -72,6 +94,8 @@ type joinedFile struct {
 	bytes   uintptr                     // of a log: what waits to be written
 	n       int32                       // how many bytes wait
 	offset  int64                       // where they belong
+	read    int64                       // where the last read began
+	ends    bool                        // whether the last header of a frame ends a commit
 }
 
 // stateOffset is where the state of a file lies.
@@ -125,6 +149,21 @@ func (f *joinedFile) flush(tls *libc.TLS, file uintptr) int32 {
 
 func logWrite(tls *libc.TLS, file, bytes uintptr, n int32, offset int64) int32 {
 	f := stateOf(file)
+	if n == frameHeader {
+		f.ends = *at[uint32](bytes + frameSize) != 0
+	}
+	if rc := f.append(tls, file, bytes, n, offset); rc != sqlite3.SQLITE_OK {
+		return rc
+	}
+	// No page follows a header that takes the place of one that was just read.
+	if f.ends && (n != frameHeader || offset == f.read) {
+		return f.flush(tls, file)
+	}
+	return sqlite3.SQLITE_OK
+}
+
+// append has bytes wait, behind those that do.
+func (f *joinedFile) append(tls *libc.TLS, file, bytes uintptr, n int32, offset int64) int32 {
 	if f.n > 0 && (offset != f.offset+int64(f.n) || n > joinedBytes-f.n) {
 		if rc := f.flush(tls, file); rc != sqlite3.SQLITE_OK {
 			return rc
@@ -146,6 +185,7 @@ func logRead(tls *libc.TLS, file, bytes uintptr, n int32, offset int64) int32 {
 	if rc := f.flush(tls, file); rc != sqlite3.SQLITE_OK {
 		return rc
 	}
+	f.read = offset
 	return call[func(*libc.TLS, uintptr, uintptr, int32, int64) int32](f.below().FxRead)(tls, file, bytes, n, offset)
 }
 

@@ -28,18 +28,21 @@ func connect(t *testing.T, dsn string) *Conn {
 	return c
 }
 
-// newWriter makes a database with one table and returns a connection that joins its writes.
-func newWriter(t *testing.T, path string, cacheKiB int) *Conn {
+// dsns are the kinds of connections that join their writes.
+var dsns = map[string]func(path string, cacheKiB int, pragmas ...string) (string, error){"synced": WriterDSN, "unsynced": UnsyncedDSN}
+
+// newWriter makes a database with one table and returns a connection of a kind.
+func newWriter(t *testing.T, kind, path string, cacheKiB int) *Conn {
 	t.Helper()
-	c := connect(t, writerDSN(t, path, cacheKiB))
+	c := connect(t, writerDSN(t, kind, path, cacheKiB))
 	run(t, c, "PRAGMA journal_mode = WAL")
 	run(t, c, "CREATE TABLE rows (id INTEGER PRIMARY KEY, text TEXT NOT NULL)")
 	return c
 }
 
-func writerDSN(t *testing.T, path string, cacheKiB int) string {
+func writerDSN(t *testing.T, kind, path string, cacheKiB int) string {
 	t.Helper()
-	dsn, err := WriterDSN(path, cacheKiB)
+	dsn, err := dsns[kind](path, cacheKiB)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +135,7 @@ func TestWriterDSN_Order(t *testing.T) {
 			return sqlite3.SQLITE_OK
 		},
 	})
-	c := newWriter(t, path, 4<<10)
+	c := newWriter(t, "synced", path, 4<<10)
 	other = connect(t, DSN(path, 1<<10))
 	events, total = nil, 0
 	if err := insert(t, c, 1, 100); err != nil {
@@ -145,9 +148,72 @@ func TestWriterDSN_Order(t *testing.T) {
 	check(t, path, 100)
 }
 
-// TestWriterDSN_Faults lets each kind of fault hit a commit.
+// TestUnsyncedDSN_Order proves that a commit is written in large pieces before others can see it, however it came about,
+// and that it outlives the process.
+func TestUnsyncedDSN_Order(t *testing.T) {
+	t.Parallel()
+	transactions := map[string]struct {
+		cacheKiB int
+		rows     int64
+		changes  []string
+	}{
+		"one page":              {4 << 10, 1, nil},
+		"some pages":            {4 << 10, 100, nil},
+		"written and read back": {32, 100, []string{"SELECT sum(length(text)) FROM rows"}},
+		// Pages that were written come back and change once more: their frames are written anew, in place.
+		"written and changed": {32, 100, []string{"UPDATE rows SET text = text || text", "UPDATE rows SET text = substr(text, 1, length(text) / 2)"}},
+	}
+	for name, tt := range transactions {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "file.db")
+			writes, total, late := 0, int32(0), false
+			watchLog(path, &disk{
+				write: func(n int32) (int32, int32) { writes, total = writes+1, total+n; return n, sqlite3.SQLITE_OK },
+				sync:  func() int32 { return sqlite3.SQLITE_OK },
+			})
+			watchLocks(path, &disk{barrier: func(waiting int32) { late = late || waiting > 0 }})
+			c := newWriter(t, "unsynced", path, tt.cacheKiB)
+			writes, total, late = 0, 0, false
+			err := c.Transaction(t.Context(), "BEGIN IMMEDIATE", func() error {
+				for id := int64(1); id <= tt.rows; id++ {
+					run(t, c, "INSERT INTO rows VALUES (?, ?)", id, text(id))
+				}
+				for _, change := range tt.changes {
+					run(t, c, change)
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if late {
+				t.Error("a commit is published while bytes of it wait")
+			}
+			if most := int(total/joinedBytes) + 1; tt.changes == nil && writes > most {
+				t.Errorf("a commit of %d bytes takes %d writes, want %d at most", total, writes, most)
+			}
+			crashed := filepath.Join(t.TempDir(), "crashed.db")
+			copyFile(t, path, crashed)
+			copyFile(t, path+"-wal", crashed+"-wal")
+			check(t, crashed, tt.rows)
+			check(t, path, tt.rows)
+		})
+	}
+}
+
+// TestWriterDSN_Faults lets each kind of fault hit a commit, of either kind of connection.
 func TestWriterDSN_Faults(t *testing.T) {
 	t.Parallel()
+	for kind := range dsns {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			checkFaults(t, kind)
+		})
+	}
+}
+
+func checkFaults(t *testing.T, kind string) {
 	const rows = 100
 	tests := map[string]struct {
 		write  func(calls int) (taken int32, rc int32)
@@ -163,6 +229,9 @@ func TestWriterDSN_Faults(t *testing.T) {
 		"a failed sync":        {write: refuse(0, 0, 0), synced: sqlite3.SQLITE_IOERR_FSYNC, code: sqlite3.SQLITE_IOERR, unknown: true},
 	}
 	for name, tt := range tests {
+		if tt.synced != 0 && kind != "synced" {
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
@@ -186,7 +255,7 @@ func TestWriterDSN_Faults(t *testing.T) {
 					return sqlite3.SQLITE_OK
 				},
 			})
-			c := newWriter(t, path, 4<<10)
+			c := newWriter(t, kind, path, 4<<10)
 			if err := insert(t, c, 1, 10); err != nil {
 				t.Fatal(err)
 			}
@@ -236,8 +305,17 @@ func copyFile(t *testing.T, from, to string) {
 // of the log.
 func TestWriterDSN_Abandoned(t *testing.T) {
 	t.Parallel()
+	for kind := range dsns {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			checkAbandoned(t, kind)
+		})
+	}
+}
+
+func checkAbandoned(t *testing.T, kind string) {
 	path := filepath.Join(t.TempDir(), "file.db")
-	c := newWriter(t, path, 32)
+	c := newWriter(t, kind, path, 32)
 	watchLocks(path, &disk{unlock: func(waiting int32) {
 		if waiting > 0 {
 			t.Errorf("the lock of writers is given back while %d bytes wait", waiting)
@@ -249,7 +327,7 @@ func TestWriterDSN_Abandoned(t *testing.T) {
 	if err := c.Connect(); err != nil {
 		t.Fatal(err)
 	}
-	other := connect(t, writerDSN(t, path, 32))
+	other := connect(t, writerDSN(t, kind, path, 32))
 	disks.Delete(path)
 	errGivenUp := errors.New("given up")
 	last := int64(0)
@@ -285,17 +363,32 @@ func TestWriterDSN_Abandoned(t *testing.T) {
 }
 
 // killedFile names the database that this program, run once more by a test, writes to until it is killed.
-const killedFile = "DATASTORAGE_TEST_KILLED_FILE"
+// killedMode says with which kind of connection.
+const (
+	killedFile = "DATASTORAGE_TEST_KILLED_FILE"
+	killedMode = "DATASTORAGE_TEST_KILLED_MODE"
+)
 
-// TestWriterDSN_Killed kills processes that write to one file while this one does: what they acknowledged stays.
+// TestWriterDSN_Killed kills processes that write to one file while this one does: what they acknowledged is seen at once,
+// and stays.
 func TestWriterDSN_Killed(t *testing.T) {
 	t.Parallel()
+	for kind := range dsns {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			checkKilled(t, kind)
+		})
+	}
+}
+
+func checkKilled(t *testing.T, kind string) {
 	path := filepath.Join(t.TempDir(), "file.db")
-	c := newWriter(t, path, 4<<10)
+	c := newWriter(t, kind, path, 4<<10)
+	reader := connect(t, DSN(path, 1<<10))
 	run(t, c, "CREATE TABLE acknowledged (process INTEGER, number INTEGER, text TEXT, PRIMARY KEY (process, number))")
 	for range 5 {
 		cmd := exec.CommandContext(t.Context(), os.Args[0])
-		cmd.Env = append(os.Environ(), killedFile+"="+path)
+		cmd.Env = append(os.Environ(), killedFile+"="+path, killedMode+"="+kind)
 		cmd.Stderr = os.Stderr
 		out, err := cmd.StdoutPipe()
 		if err != nil {
@@ -310,6 +403,17 @@ func TestWriterDSN_Killed(t *testing.T) {
 		for lines.Scan() {
 			if acknowledged, err = strconv.ParseInt(lines.Text(), 10, 64); err != nil {
 				t.Fatal(err)
+			}
+			seen := 0
+			err := reader.Query(t.Context(), "SELECT text FROM acknowledged WHERE process = ? AND number = ?",
+				[]any{int64(cmd.Process.Pid), acknowledged}, func(row []driver.Value) error {
+					if seen++; row[0] != text(acknowledged) {
+						t.Errorf("commit %d is seen with another text", acknowledged)
+					}
+					return nil
+				})
+			if err != nil || seen != 1 {
+				t.Errorf("commit %d is seen %d times, %v", acknowledged, seen, err)
 			}
 			if _, err := c.Exec(t.Context(), "INSERT INTO acknowledged VALUES (?, ?, ?)", int64(os.Getpid()), acknowledged+int64(cmd.Process.Pid)<<20, ""); err != nil {
 				t.Fatal(err)
@@ -338,8 +442,8 @@ func TestWriterDSN_Killed(t *testing.T) {
 }
 
 // writeUntilKilled prints the number of each of its commits once it is acknowledged.
-func writeUntilKilled(path string) error {
-	dsn, err := WriterDSN(path, 1<<10, "wal_autocheckpoint(50)")
+func writeUntilKilled(path, kind string) error {
+	dsn, err := dsns[kind](path, 1<<10, "wal_autocheckpoint(50)")
 	if err != nil {
 		return err
 	}
