@@ -2,10 +2,12 @@ package httpapi
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"mime"
 	"net"
 	"net/http"
@@ -40,10 +42,13 @@ type call struct {
 	*http.Request
 	w  http.ResponseWriter
 	id string // request id
+	// header is the id as a value of the answer's header.
+	header [1]string
 	// client is who sent the request: the name of the token's holder, else the address.
-	client string
-	began  time.Time
-	taken  int64 // bytes of the budget
+	client, address string
+	began           time.Time
+	taken           int64   // bytes of the budget
+	body            *[]byte // what readBody has read; from the pool
 	// streamed is how many bytes of its answer the handler has sent itself.
 	streamed int
 	// lasting says that the answer ends when the client or the server does: its duration says nothing about the server.
@@ -63,9 +68,11 @@ func (s *Server) adapt(pattern string, needs auth.Role, h handler) http.Handler 
 	limited := s.limiter != nil && (pattern == "/" || strings.Contains(pattern, " /api/"))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := s.cfg.Now()
-		c := &call{Request: r, w: w, id: requestID(r), client: clientAddress(r), began: began}
-		w.Header()["X-Request-Id"] = []string{c.id} // as Set would write it
-		defer s.budget.giveBack(c)
+		address := clientAddress(r)
+		c := &call{Request: r, w: w, id: requestID(r), client: address, address: address, began: began}
+		c.header[0] = c.id
+		w.Header()["X-Request-Id"] = c.header[:] // as Set would write it
+		defer s.release(c)
 		res, err := s.answer(c, needs, h, limited)
 		var status, size int
 		switch {
@@ -86,6 +93,14 @@ func (s *Server) adapt(pattern string, needs auth.Role, h handler) http.Handler 
 	})
 }
 
+// release gives back what a call has taken.
+func (s *Server) release(c *call) {
+	if c.body != nil {
+		buffers.put(c.body)
+	}
+	s.budget.giveBack(c)
+}
+
 // answer runs what stands before every handler, and the handler.
 func (s *Server) answer(c *call, needs auth.Role, h handler, limited bool) (res *response, err error) {
 	defer func() {
@@ -98,7 +113,7 @@ func (s *Server) answer(c *call, needs auth.Role, h handler, limited bool) (res 
 		return &response{status: http.StatusNoContent}, nil
 	}
 	if limited {
-		if wait := s.limiter.wait(clientAddress(c.Request)); wait > 0 {
+		if wait := s.limiter.wait(c.address); wait > 0 {
 			c.w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
 			return nil, datastorage.Errorf(datastorage.CodeTooManyRequests, "too many requests from this client")
 		}
@@ -120,14 +135,23 @@ func (s *Server) problem(c *call, err error) int {
 	return kinds[e.Code].status
 }
 
+// jsonType is the header Content-Type of most answers, which share it.
+var jsonType = []string{"application/json"}
+
+// maxUnannounced is the length of an answer, in bytes, up to which net/http says it by itself, for less than a header
+// of ours costs.
+const maxUnannounced = 1 << 10
+
 func (c *call) send(res *response) {
-	h := c.w.Header()
 	if res.body != nil {
-		if res.contentType == "" {
-			res.contentType = "application/json"
+		h := c.w.Header()
+		h["Content-Type"] = jsonType
+		if res.contentType != "" {
+			h["Content-Type"] = []string{res.contentType}
 		}
-		h["Content-Type"] = []string{res.contentType}
-		h["Content-Length"] = []string{strconv.Itoa(len(res.body))}
+		if len(res.body) > maxUnannounced || c.Method == http.MethodHead {
+			h["Content-Length"] = []string{strconv.Itoa(len(res.body))}
+		}
 	}
 	c.w.WriteHeader(res.status)
 	if res.body != nil && c.Method != http.MethodHead {
@@ -152,8 +176,8 @@ func (s *Server) logRequest(ctx context.Context, c *call, pattern string, status
 		slog.String("method", c.Method), slog.String("path", c.URL.Path), slog.Int("status", status),
 		slog.Int("bytes", size), slog.Float64("duration_ms", float64(took.Microseconds())/1000), slog.String("request_id", c.id),
 		slog.String("client", c.client))
-	if address := clientAddress(c.Request); address != c.client {
-		attrs = append(attrs, slog.String("address", address))
+	if c.address != c.client {
+		attrs = append(attrs, slog.String("address", c.address))
 	}
 	if err != nil {
 		attrs = append(attrs, slog.String("error", err.Error()))
@@ -190,7 +214,7 @@ func (s *Server) noRoute(c *call) (*response, error) {
 
 // cors adds the headers of an allowed origin and reports whether the request is a preflight that they answer.
 func (s *Server) cors(c *call) bool {
-	origin := c.Header.Get("Origin")
+	origin := first(c.Header, "Origin")
 	if origin == "" || len(s.cfg.AllowedOrigins) == 0 {
 		return false
 	}
@@ -212,7 +236,7 @@ func (s *Server) cors(c *call) bool {
 
 // requestID returns the request's own X-Request-ID when it is 1 to 128 printable ASCII characters, else a new one.
 func requestID(r *http.Request) string {
-	id := r.Header.Get("X-Request-Id")
+	id := first(r.Header, "X-Request-Id")
 	ok := len(id) >= 1 && len(id) <= 128
 	for i := 0; ok && i < len(id); i++ {
 		ok = id[i] >= 0x20 && id[i] <= 0x7e
@@ -220,7 +244,25 @@ func requestID(r *http.Request) string {
 	if ok {
 		return id
 	}
-	return uuid.NewString()
+	return newRequestID()
+}
+
+// newRequestID returns a random UUID. It names a request and opens nothing, so that it may be guessed.
+func newRequestID() string {
+	var id uuid.UUID
+	binary.NativeEndian.PutUint64(id[:8], rand.Uint64())
+	binary.NativeEndian.PutUint64(id[8:], rand.Uint64())
+	id[6] = id[6]&0x0f | 0x40 // version 4
+	id[8] = id[8]&0x3f | 0x80 // variant of RFC 9562
+	return id.String()
+}
+
+// first is h.Get for a name that is written as http.Header holds it, which Get would check.
+func first(h http.Header, name string) string {
+	if values := h[name]; len(values) > 0 {
+		return values[0]
+	}
+	return ""
 }
 
 func clientAddress(r *http.Request) string {
@@ -250,35 +292,39 @@ func (p *pool) put(b *[]byte) {
 	}
 }
 
-// readBody reads a body of at most limit bytes into a pooled buffer, which the caller gives back. It must be JSON or of
-// one of the other media types. The room for it is taken from the server's budget as it arrives, so that what is only
-// announced takes none from others.
-func (s *Server) readBody(c *call, limit int64, others ...string) (*[]byte, error) {
+// readBody reads a body of at most limit bytes, which stays until the call is answered. It must be JSON or of one of the
+// other media types. The room for it is taken from the server's budget as it arrives, so that what is only announced takes
+// none from others.
+func (s *Server) readBody(c *call, limit int64, others ...string) ([]byte, error) {
 	if err := c.checkMediaType(others); err != nil {
 		return nil, err
 	}
-	tooLarge := datastorage.Errorf(datastorage.CodeTooLarge, "the body must be at most %d bytes", limit)
 	if c.ContentLength > limit {
-		return nil, tooLarge
+		return nil, tooLarge(limit)
 	}
 	b := buffers.get()
+	c.body = b
 	// One byte more than announced is room for the read that finds the end. What is announced need not arrive.
 	if n := min(c.ContentLength, maxTrusted) + 1; n > int64(cap(*b)) {
 		*b = make([]byte, 0, n)
 	}
+	body := c.Body
+	if c.ContentLength < 0 { // else net/http reads no more than was announced
+		body = http.MaxBytesReader(c.w, body, limit)
+	}
 	err := s.budget.take(c, int64(cap(*b)))
 	if err == nil {
-		err = s.readAll(c, b, http.MaxBytesReader(c.w, c.Body, limit))
+		err = s.readAll(c, b, body)
 	}
 	if err == nil {
 		err = s.budget.take(c, requestCost)
 	}
 	if err == nil {
-		return b, nil
+		_ = c.Body.Close() // it is at its end; an open one is looked at again when the answer begins
+		return *b, nil
 	}
-	buffers.put(b)
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return nil, tooLarge
+		return nil, tooLarge(limit)
 	}
 	if full, ok := errors.AsType[*datastorage.Error](err); ok {
 		s.metrics.pushback.Inc()
@@ -290,6 +336,10 @@ func (s *Server) readBody(c *call, limit int64, others ...string) (*[]byte, erro
 		return nil, datastorage.Errorf(datastorage.CodeUnavailable, "the body did not arrive in time; nothing was stored, send it again")
 	}
 	return nil, datastorage.Errorf(datastorage.CodeValidation, "the body ended before it was complete")
+}
+
+func tooLarge(limit int64) error {
+	return datastorage.Errorf(datastorage.CodeTooLarge, "the body must be at most %d bytes", limit)
 }
 
 func (s *Server) readAll(c *call, b *[]byte, r io.Reader) error {
@@ -312,10 +362,10 @@ func (s *Server) readAll(c *call, b *[]byte, r io.Reader) error {
 }
 
 func (c *call) checkMediaType(others []string) error {
-	if enc := c.Header.Get("Content-Encoding"); enc != "" && enc != "identity" {
+	if enc := first(c.Header, "Content-Encoding"); enc != "" && enc != "identity" {
 		return datastorage.Errorf(datastorage.CodeUnsupportedMedia, "the body must not be compressed")
 	}
-	switch t := c.Header.Get("Content-Type"); t {
+	switch t := first(c.Header, "Content-Type"); t {
 	case "application/json", "":
 		return nil
 	default:

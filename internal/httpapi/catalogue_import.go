@@ -94,8 +94,7 @@ func (s *Server) readDocuments(c *call) ([]catalogdoc.Document, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer buffers.put(body)
-	stream := *body
+	stream := body
 	if media, _, _ := mime.ParseMediaType(c.Header.Get("Content-Type")); !slices.Contains(yamlTypes, media) {
 		text, err := datastorage.DecodeCatalogueImport(stream)
 		if err != nil {

@@ -218,8 +218,7 @@ func (s *Server) discardLetter(c *call) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer buffers.put(body)
-	reason, err := datastorage.DecodeDiscard(*body)
+	reason, err := datastorage.DecodeDiscard(body)
 	if err != nil {
 		return nil, err
 	}

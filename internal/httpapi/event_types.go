@@ -204,8 +204,7 @@ func (s *Server) readEventType(c *call) (*datastorage.EventType, *eventtype.Sche
 	if err != nil {
 		return nil, nil, err
 	}
-	defer buffers.put(body)
-	t, err := datastorage.DecodeEventType(*body, name)
+	t, err := datastorage.DecodeEventType(body, name)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -24,19 +24,18 @@ func (s *Server) postEvent(c *call) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer buffers.put(body)
 	key, err := idempotencyKey(c.Request)
 	if err != nil {
 		return nil, err
 	}
-	e, err := s.cfg.Rules.Decode(*body, c.began)
+	e, err := s.cfg.Rules.Decode(body, c.began)
 	if err != nil {
 		return nil, err
 	}
 	if err := applyKey(&e, key); err != nil {
 		return nil, err
 	}
-	applyTrace(&e, c.Header.Get("Traceparent"))
+	applyTrace(&e, first(c.Header, "Traceparent"))
 	events := [1]datastorage.Event{e}
 	warnings, err := s.checkSchemas(c, events[:], false)
 	if err != nil {
@@ -47,10 +46,9 @@ func (s *Server) postEvent(c *call) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := buffers.get()
-	status, b := appendStored(*out, &stored[0])
-	b = warnings.append(b)
-	return &response{status: status, body: b, buffer: out}, nil
+	// Nothing of the event stands in the body any more.
+	status, b := appendStored(body[:0], &stored[0])
+	return &response{status: status, body: warnings.append(b)}, nil
 }
 
 // appendStored appends the answer to the write of one event.
@@ -76,17 +74,16 @@ func (s *Server) postBatch(c *call) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer buffers.put(body)
 	key, err := idempotencyKey(c.Request)
 	if err != nil {
 		return nil, err
 	}
 	now := s.cfg.Now()
-	events, err := s.cfg.Rules.DecodeBatch(*body, now, s.cfg.MaxBatch)
+	events, err := s.cfg.Rules.DecodeBatch(body, now, s.cfg.MaxBatch)
 	if err != nil {
 		return nil, err
 	}
-	trace := c.Header.Get("Traceparent")
+	trace := first(c.Header, "Traceparent")
 	for i := range events {
 		if key != uuid.Nil {
 			if err := applyKey(&events[i], uuid.NewSHA1(key, []byte(strconv.Itoa(i)))); err != nil {

@@ -60,14 +60,13 @@ func (s *Server) postNotification(c *call) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer buffers.put(body)
 	now := s.cfg.Now()
-	n, err := s.cfg.Rules.DecodeNotification(*body, now)
+	n, err := s.cfg.Rules.DecodeNotification(body, now)
 	if err != nil {
 		return nil, err
 	}
 	e := n.Event(&s.cfg.Rules)
-	applyTrace(&e, c.Header.Get("Traceparent"))
+	applyTrace(&e, first(c.Header, "Traceparent"))
 	stored, err := s.cfg.Writer.WriteNotification(c.Context(), n, e)
 	s.metrics.notifications.wrote(err, s.cfg.Now().Sub(now))
 	if err != nil {

@@ -18,8 +18,7 @@ func (s *Server) searchWorkflows(c *call) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer buffers.put(body)
-	q, filters, err := datastorage.DecodeWorkflowSearch(*body, s.cfg.Now())
+	q, filters, err := datastorage.DecodeWorkflowSearch(body, s.cfg.Now())
 	if err != nil {
 		return nil, err
 	}

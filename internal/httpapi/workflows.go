@@ -48,8 +48,7 @@ func (s *Server) postWorkflow(c *call) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer buffers.put(body)
-	w, err := datastorage.DecodeWorkflow(*body, s.cfg.Now())
+	w, err := datastorage.DecodeWorkflow(body, s.cfg.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -80,8 +79,7 @@ func changeWorkflow[T any](
 	if err != nil {
 		return nil, err
 	}
-	defer buffers.put(body)
-	asked, err := decode(*body)
+	asked, err := decode(body)
 	if err != nil {
 		return nil, err
 	}
