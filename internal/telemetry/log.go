@@ -22,7 +22,7 @@ func NewLogger(w io.Writer, cfg config.Log) *slog.Logger {
 		colour := terminal && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 		return slog.New(newTextHandler(w, level, colour))
 	}
-	return slog.New(utc{slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})})
+	return slog.New(newJSONHandler(w, level))
 }
 
 // IsTerminal reports whether w is a file that is a terminal, where colours and lines that redraw themselves are readable.
