@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -75,6 +76,17 @@ func TestServer_Problems(t *testing.T) {
 			s.problem(s.send(http.MethodPost, path, body), http.StatusRequestEntityTooLarge, "payload-too-large", "at most")
 			// Without a Content-Length.
 			s.problem(s.send(http.MethodPost, path, io.MultiReader(bytes.NewReader(body))), http.StatusRequestEntityTooLarge, "payload-too-large", "at most")
+		}
+	})
+	t.Run("Length", func(t *testing.T) {
+		s := s.in(t)
+		for _, path := range []string{"/health/live", "/openapi.yaml"} { // a short answer, and a long one
+			for _, method := range []string{http.MethodGet, http.MethodHead} {
+				a := s.send(method, path, nil)
+				if want := len(s.send(http.MethodGet, path, nil).body); a.header.Get("Content-Length") != strconv.Itoa(want) {
+					t.Errorf("%s %s: Content-Length is %q, want %d", method, path, a.header.Get("Content-Length"), want)
+				}
+			}
 		}
 	})
 	t.Run("Head", func(t *testing.T) {
