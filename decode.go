@@ -256,7 +256,7 @@ func (d *decoder) syntaxError(err error) error {
 // topLevelName returns the known field of an event that a pointer leads into, also below the index of a batch.
 func topLevelName(p jsontext.Pointer) string {
 	for token := range p.Tokens() {
-		if f, ok := fieldNames[token]; ok {
+		if f := fieldOf(token); f != nil {
 			return f.name
 		}
 		if strings.Trim(token, "0123456789") != "" {

@@ -52,26 +52,40 @@ var fields = []field{
 	{"version", FieldVersion, 1, 20},
 }
 
-// fieldNames are the fields by name.
-var fieldNames = func() map[string]*field {
-	byName := make(map[string]*field, len(fields))
+// fieldsByLength are the fields by the length of their names. Few have the same, so that to look at those takes less than to
+// hash the name.
+var fieldsByLength = func() (byLength [16][]*field) {
 	for i := range fields {
-		byName[fields[i].name] = &fields[i]
+		f := &fields[i]
+		byLength[len(f.name)] = append(byLength[len(f.name)], f)
 	}
-	return byName
+	return byLength
 }()
+
+// fieldOf returns the field of that name, nil when there is none.
+func fieldOf[T ~string | ~[]byte](name T) *field {
+	if len(name) >= len(fieldsByLength) {
+		return nil
+	}
+	for _, f := range fieldsByLength[len(name)] {
+		if f.name == string(name) {
+			return f
+		}
+	}
+	return nil
+}
 
 // fieldByName returns the field that a quoted member name stands for, nil when there is none.
 func (v *eventDecoder) fieldByName(quoted jsontext.Value) *field {
 	if bytes.IndexByte(quoted, '\\') < 0 {
-		return fieldNames[string(quoted[1:len(quoted)-1])]
+		return fieldOf(quoted[1 : len(quoted)-1])
 	}
 	if hasNUL(quoted) {
 		v.unknownFault("a member name of the body must not contain U+0000")
 		return nil
 	}
 	name, _ := unquote(quoted)
-	return fieldNames[name]
+	return fieldOf(name)
 }
 
 // maxSafeInteger is 2^53−1, the largest duration_ms.
@@ -199,10 +213,10 @@ func (v *eventDecoder) finish() {
 	}
 	hasID, hasSeq := e.Sent.Has(FieldProducerID), e.Sent.Has(FieldProducerSeq)
 	if hasID && !hasSeq && !v.failed.Has(FieldProducerSeq) {
-		v.fault(fieldNames["producer_seq"], "is required with producer_id")
+		v.fault(fieldOf("producer_seq"), "is required with producer_id")
 	}
 	if hasSeq && !hasID && !v.failed.Has(FieldProducerID) {
-		v.fault(fieldNames["producer_id"], "is required with producer_seq")
+		v.fault(fieldOf("producer_id"), "is required with producer_seq")
 	}
 	setDefault(&e.ActorType, "service")
 	if e.ActorID == "" {
