@@ -28,15 +28,15 @@ func (s *Server) postEvent(c *call) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
-	e, err := s.cfg.Rules.Decode(body, c.began)
-	if err != nil {
+	var events [1]datastorage.Event
+	e := &events[0]
+	if *e, err = s.cfg.Rules.Decode(body, c.began); err != nil {
 		return nil, err
 	}
-	if err := applyKey(&e, key); err != nil {
+	if err := applyKey(e, key); err != nil {
 		return nil, err
 	}
-	applyTrace(&e, first(c.Header, "Traceparent"))
-	events := [1]datastorage.Event{e}
+	applyTrace(e, first(c.Header, "Traceparent"))
 	warnings, err := s.checkSchemas(c, events[:], false)
 	if err != nil {
 		return nil, err

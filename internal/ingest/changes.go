@@ -14,7 +14,7 @@ import (
 func (s *Service) WriteChanges(ctx context.Context, events []datastorage.Event, changes []*datastorage.CatalogChange) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timeout)
 	defer cancel()
-	b := batch{events: events, stored: make([]Stored, len(events)), alias: make([]int, len(events))}
+	b := newBatch(events)
 	if err := b.identify(); err != nil {
 		return err
 	}

@@ -97,7 +97,8 @@ func (s *Service) write(ctx context.Context, events []datastorage.Event, note *d
 	}
 	storeCtx := &deadline{parent: whole.parent, at: forStore}
 	defer storeCtx.end()
-	b := batch{events: events, stored: make([]Stored, len(events)), alias: make([]int, len(events)), indexed: indexed}
+	b := newBatch(events)
+	b.indexed = indexed
 	if err := b.identify(); err != nil {
 		return nil, err
 	}
@@ -164,10 +165,8 @@ func (s *Service) commit(ctx context.Context, b *batch, note *datastorage.Notifi
 // batch is the events of one write on their way.
 type batch struct {
 	events  []datastorage.Event
-	stored  []Stored
-	alias   []int // index of the first event with the same ID; its own index when there is none before it
-	settled []bool
-	cache   []*datastorage.Record
+	stored  []Stored // of each event
+	state   []state  // of each event
 	indexed bool
 	lookups bool // some event names an event_id or a parent
 	// held are those of the named event_ids and parents that wait in the dead-letter queue.
@@ -176,7 +175,18 @@ type batch struct {
 	heldUnknown bool
 }
 
-func (b *batch) done(n int) { b.settled[n] = true }
+// state is how far one event is on its way.
+type state struct {
+	alias   int // index of the first event with the same ID; its own index when there is none before it
+	settled bool
+	record  *datastorage.Record // nil while it was not made
+}
+
+func newBatch(events []datastorage.Event) batch {
+	return batch{events: events, stored: make([]Stored, len(events)), state: make([]state, len(events))}
+}
+
+func (b *batch) done(n int) { b.state[n].settled = true }
 
 // at marks err as belonging to the n-th event.
 func (b *batch) at(n int, err *datastorage.Error) error {
@@ -188,12 +198,10 @@ func (b *batch) at(n int, err *datastorage.Error) error {
 
 // identify gives every event its ID and finds those that name the same one.
 func (b *batch) identify() error {
-	b.settled = make([]bool, len(b.events))
-	b.cache = make([]*datastorage.Record, len(b.events))
 	var first map[uuid.UUID]int
 	for n := range b.events {
 		e := &b.events[n]
-		b.alias[n] = n
+		b.state[n].alias = n
 		b.lookups = b.lookups || e.ParentID != uuid.Nil
 		if e.ID == uuid.Nil {
 			id, err := uuid.NewV7()
@@ -216,7 +224,7 @@ func (b *batch) identify() error {
 		if !e.SameContent(other) || !other.SameContent(e) {
 			return b.at(n, taken(e.ID, "another event of the batch"))
 		}
-		b.alias[n] = before
+		b.state[n].alias = before
 	}
 	return nil
 }
@@ -232,16 +240,17 @@ func taken(id uuid.UUID, by string) *datastorage.Error {
 
 // records returns the records of the events that still have to be stored, and their indexes.
 func (b *batch) records() (fresh []*datastorage.Record, places []int) {
-	for n := range b.events {
-		if b.settled[n] || b.alias[n] != n {
+	for n := range b.state {
+		state := &b.state[n]
+		if state.settled || state.alias != n {
 			continue
 		}
-		if b.cache[n] == nil {
+		if state.record == nil {
 			var salt [datastorage.SaltSize]byte
 			rand.Read(salt[:])
-			b.cache[n] = datastorage.NewRecord(b.events[n], salt)
+			state.record = datastorage.NewRecord(b.events[n], salt)
 		}
-		fresh = append(fresh, b.cache[n])
+		fresh = append(fresh, state.record)
 		places = append(places, n)
 	}
 	return fresh, places
@@ -250,7 +259,7 @@ func (b *batch) records() (fresh []*datastorage.Record, places []int) {
 func (b *batch) answer() ([]Stored, error) {
 	for n := range b.events {
 		b.stored[n].ID, b.stored[n].Time = b.events[n].ID, b.events[n].Time
-		if first := b.alias[n]; first != n {
+		if first := b.state[n].alias; first != n {
 			b.stored[n].Receipt = b.stored[first].Receipt
 			b.stored[n].Duplicate = b.stored[first].Duplicate
 			b.stored[n].Queued = b.stored[first].Queued
@@ -272,13 +281,13 @@ func (s *Service) settleKnown(ctx context.Context, b *batch) error {
 	earlier := map[uuid.UUID]bool{}
 	for n := range b.events {
 		e := &b.events[n]
-		if _, stored := found[e.ID]; stored && e.Sent.Has(datastorage.FieldID) && !b.settled[n] && b.alias[n] == n {
+		if _, stored := found[e.ID]; stored && e.Sent.Has(datastorage.FieldID) && !b.state[n].settled && b.state[n].alias == n {
 			if err := s.settleDuplicate(ctx, b, n); err != nil {
 				return err
 			}
 		}
 		_, parentStored := found[e.ParentID]
-		if e.ParentID != uuid.Nil && !b.settled[n] && !parentStored && !earlier[e.ParentID] && !b.held[e.ParentID] {
+		if e.ParentID != uuid.Nil && !b.state[n].settled && !parentStored && !earlier[e.ParentID] && !b.held[e.ParentID] {
 			if b.heldUnknown {
 				return datastorage.Unavailable(errHeldUnknown, "the parent event is not stored, and the dead-letter queue, where it may wait, cannot be asked; try again")
 			}
@@ -303,7 +312,7 @@ func (b *batch) named() []uuid.UUID {
 	var ids []uuid.UUID
 	for n := range b.events {
 		e := &b.events[n]
-		if b.settled[n] {
+		if b.state[n].settled {
 			continue
 		}
 		if e.Sent.Has(datastorage.FieldID) {
