@@ -103,6 +103,7 @@ type auditor struct {
 	ids              idCheck
 	anchors          anchorCheck
 	notifications    int64
+	expected         map[uuid.UUID]int64 // events that wait for the records of their notifications, with their log_index
 	changes          changeCheck
 	minTime, maxTime int64
 }
@@ -117,7 +118,7 @@ type segment struct {
 
 func newAuditor(src Source, opts AuditOptions) *auditor {
 	a := &auditor{
-		src: src, progress: opts.Progress, synced: true, rebuilt: map[int64][]byte{},
+		src: src, progress: opts.Progress, synced: true, rebuilt: map[int64][]byte{}, expected: map[uuid.UUID]int64{},
 		faults:  faultList{limit: opts.MaxFaults},
 		minTime: math.MaxInt64, maxTime: math.MinInt64,
 	}
@@ -188,6 +189,11 @@ func (a *auditor) log(ctx context.Context) error {
 		}
 		if err := a.rows(ctx); err != nil {
 			return err
+		}
+		if len(a.expected) >= maxExpected {
+			if err := a.lookForNotifications(ctx); err != nil {
+				return err
+			}
 		}
 		a.report("events")
 		last := commits[len(commits)-1].FirstIndex

@@ -45,6 +45,8 @@ const (
 	AlteredNotification FaultKind = "altered notification"
 	// NotificationWithoutEvent: the event of a notification record does not exist.
 	NotificationWithoutEvent FaultKind = "notification without event"
+	// MissingNotification: the record of a notification that an event stands for is not stored.
+	MissingNotification FaultKind = "missing notification"
 	// AlteredChange: a change of the catalogue differs from the event that records it; Part names the column.
 	AlteredChange FaultKind = "altered change"
 	// MissingChange: a change of the catalogue that an event records, or that others follow, is not stored.

@@ -1,7 +1,11 @@
 package ledger
 
 import (
+	"bytes"
+	"cmp"
 	"context"
+	"maps"
+	"slices"
 
 	"github.com/go-json-experiment/json"
 	"github.com/google/uuid"
@@ -22,11 +26,57 @@ type notificationData struct {
 	Status          string `json:"status"`
 }
 
+const (
+	// notificationPrefix is what the event_type of a notification's event begins with.
+	notificationPrefix = "notification.message."
+	// maxExpected is how many events wait for their records before these are looked for.
+	maxExpected = 1 << 17
+)
+
+// expectNotification notes the event that the scanner has read when it stands for a notification, whose record was stored
+// with it. An event that was committed long after it happened may have been imported, without a record.
+func (a *auditor) expectNotification(index, committed int64) {
+	s := &a.scanner
+	kind := s.texts[ColumnType]
+	if kind.escaped || !bytes.HasPrefix(kind.raw, []byte(notificationPrefix)) || committed-s.time > recordedWithin.Microseconds() {
+		return
+	}
+	var d notificationData
+	if json.Unmarshal(s.data, &d) == nil && s.id == datastorage.NotificationEventID(d.NotificationID) {
+		a.expected[s.id] = index
+	}
+}
+
+// lookForNotifications looks for the records of the events that wait for them.
+func (a *auditor) lookForNotifications(ctx context.Context) error {
+	if err := a.src.Notifications(ctx, func(r *NotificationRow) error { a.foundNotification(r); return nil }); err != nil {
+		return err
+	}
+	a.missingNotifications()
+	return nil
+}
+
+// foundNotification takes a record as that of its event, also when it names another.
+func (a *auditor) foundNotification(r *NotificationRow) {
+	delete(a.expected, r.EventID)
+	delete(a.expected, datastorage.NotificationEventID(r.NotificationID))
+}
+
+// missingNotifications names the events whose records were not found.
+func (a *auditor) missingNotifications() {
+	byIndex := func(x, y uuid.UUID) int { return cmp.Compare(a.expected[x], a.expected[y]) }
+	for _, id := range slices.SortedFunc(maps.Keys(a.expected), byIndex) {
+		a.faults.add(MissingNotification, "", a.expected[id], id, "the event stands for a notification whose record is not stored")
+	}
+	clear(a.expected)
+}
+
 // notificationRecords compares every notification record with its event. Its times of creation and change are the
 // record's own and are not in the ledger.
 func (a *auditor) notificationRecords(ctx context.Context) error {
-	return a.src.Notifications(ctx, func(r *NotificationRow) error {
+	err := a.src.Notifications(ctx, func(r *NotificationRow) error {
 		a.notifications++
+		a.foundNotification(r)
 		switch {
 		case a.ids.named[r.EventID]:
 			// event_ids is what is wrong.
@@ -42,12 +92,16 @@ func (a *auditor) notificationRecords(ctx context.Context) error {
 		a.notification(r)
 		return nil
 	})
+	if err == nil {
+		a.missingNotifications()
+	}
+	return err
 }
 
 // notification compares a record with the body of its event, which the scanner has read.
 func (a *auditor) notification(r *NotificationRow) {
 	var d notificationData
-	if json.Unmarshal(a.scanner.data, &d) != nil || r.EventID != uuid.NewSHA1(datastorage.Namespace, []byte("notification:"+d.NotificationID)) {
+	if json.Unmarshal(a.scanner.data, &d) != nil || r.EventID != datastorage.NotificationEventID(d.NotificationID) {
 		a.faults.add(AlteredNotification, "event_id", r.LogIndex, r.EventID, "the event of the notification record %d is another's", r.ID)
 		return
 	}

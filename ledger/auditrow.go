@@ -140,6 +140,7 @@ func (w *rowWalk) authentic(r *EventRow, id uuid.UUID) {
 		w.faults.add(CommitEdited, partEntries, r.LogIndex, id, "the entry names this event, but its body is that of event %s", s.id)
 	}
 	w.changes.record(s, r.LogIndex, w.segments[0].committed)
+	w.expectNotification(r.LogIndex, w.segments[0].committed)
 	w.columns(r, id)
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -390,5 +391,17 @@ func notifications() []damage {
 		}, want: one(ledger.AlteredNotification, "event_id", 2)},
 		damage{name: "Foreign", do: func(t testing.TB, f *fixture) {
 			f.exec(t, 1, `UPDATE notifications SET event_id = %s WHERE notification_id = 'n-11'`, f.ID(uuid.MustParse("01890a5d-ac96-774b-bcce-b302099affff")))
-		}, want: one(ledger.NotificationWithoutEvent, "", -1)})
+		}, want: one(ledger.NotificationWithoutEvent, "", -1)},
+		damage{name: "Deleted", do: func(t testing.TB, f *fixture) {
+			f.exec(t, 1, `DELETE FROM notifications WHERE notification_id = 'n-11'`)
+		}, want: one(ledger.MissingNotification, "", size-1)},
+		// As an import leaves it: the event was committed long after it happened.
+		damage{name: "Imported", do: func(t testing.TB, f *fixture) {
+			f.exec(t, 2, `DELETE FROM notifications`)
+			f.exec(t, 1, `UPDATE ledger_commits SET committed_at = %s WHERE first_index = %d`, f.Time(start.Add(time.Hour).UnixMicro()), size-2)
+		}},
+		damage{name: "DeletedWithEvent", do: func(t testing.TB, f *fixture) {
+			f.exec(t, 1, `DELETE FROM notifications WHERE notification_id = 'n-11'`)
+			f.exec(t, 1, `DELETE FROM events WHERE log_index = %d`, size-1)
+		}, want: one(ledger.MissingRow, "", size-1)})
 }
