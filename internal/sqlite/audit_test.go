@@ -28,9 +28,7 @@ func openTarget(t testing.TB) *audittest.Target {
 		t.Helper()
 		err := use(t.Context(), s.writer, func(c *conn) error {
 			result, err := c.Exec(context.Background(), statement)
-			if err == nil {
-				changed, err = result.RowsAffected()
-			}
+			changed = result.Changed
 			return err
 		})
 		if err != nil {

@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 
@@ -106,7 +105,7 @@ func (c *conn) insertCommit(ctx context.Context, commit *ledger.Commit) error {
 }
 
 func (c *conn) insertIDs(ctx context.Context, first int64, records []*datastorage.Record) error {
-	return c.rows(ctx, idsInsert, len(records), func(args []driver.NamedValue, i int) {
+	return c.rows(ctx, idsInsert, len(records), func(args []sqlitedb.Argument, i int) {
 		r := records[i]
 		args[0].Value = r.ID[:]
 		args[1].Value = first + int64(i)
@@ -115,7 +114,7 @@ func (c *conn) insertIDs(ctx context.Context, first int64, records []*datastorag
 }
 
 func (c *conn) insertEvents(ctx context.Context, first int64, records []*datastorage.Record) error {
-	return c.rows(ctx, eventsInsert, len(records), func(args []driver.NamedValue, i int) {
+	return c.rows(ctx, eventsInsert, len(records), func(args []sqlitedb.Argument, i int) {
 		r := records[i]
 		args[0].Value = first + int64(i)
 		args[1].Value = r.Time.UnixMicro()
@@ -137,7 +136,7 @@ func (c *conn) insertEvents(ctx context.Context, first int64, records []*datasto
 		}
 		args[15].Value = optional(r.TraceID)
 		args[16].Value = r.Salt[:]
-		args[17].Value = string(r.Body)
+		args[17].Value = sqlitedb.RawText(r.Body)
 	})
 }
 
@@ -167,9 +166,7 @@ func (c *conn) insertNotifications(ctx context.Context, notifications []*datasto
 		if err != nil {
 			return nil, err
 		}
-		if ids[i], err = result.LastInsertId(); err != nil {
-			return nil, err
-		}
+		ids[i] = result.LastID
 	}
 	return ids, nil
 }

@@ -2,8 +2,9 @@ package sqlite
 
 import (
 	"context"
-	"database/sql/driver"
 	"strings"
+
+	"github.com/datastorage-io/datastorage/internal/sqlitedb"
 )
 
 // bulkInsert is an INSERT of several rows, for each of some numbers of rows. A row that breaks a constraint ends the
@@ -32,7 +33,7 @@ func newBulkInsert(sizes []int, table, columns string) *bulkInsert {
 }
 
 // rows inserts n rows, as many as it can with each statement. fill sets the arguments of one row.
-func (c *conn) rows(ctx context.Context, b *bulkInsert, n int, fill func(args []driver.NamedValue, row int)) error {
+func (c *conn) rows(ctx context.Context, b *bulkInsert, n int, fill func(args []sqlitedb.Argument, row int)) error {
 	done := 0
 	for i, size := range b.sizes {
 		for n-done >= size {

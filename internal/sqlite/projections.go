@@ -140,10 +140,7 @@ func (t updateTx) Exec(_ context.Context, statement string, args ...any) (int64,
 		return 0, err
 	}
 	result, err := t.conn.Exec(context.WithoutCancel(t.within), sqliteText.Replace(statement), args...)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
+	return result.Changed, err
 }
 
 // Query implements project.Tx.

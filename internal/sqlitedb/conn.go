@@ -5,66 +5,59 @@ package sqlitedb
 import (
 	"context"
 	"database/sql/driver"
-	"errors"
 	"fmt"
-	"io"
 
-	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // maxStatements bounds the prepared statements of one connection.
 const maxStatements = 64
 
-// Conn is one connection and its prepared statements. It goes below database/sql, whose share of a small statement is
-// larger than SQLite's own. One goroutine at a time uses it.
+// Conn is one connection and its prepared statements. It goes below the driver, whose share of a small statement is larger
+// than SQLite's own. One goroutine at a time uses it, so it has no locks, neither here nor in SQLite.
 type Conn struct {
 	dsn        string
-	raw        driver.Conn
-	statements map[string]driver.Stmt
-	args       []driver.NamedValue
+	db         *database // nil while the connection is closed
+	statements map[string]*statement
+	args       []Argument
 	row        []driver.Value
 }
 
 // NewConn returns a connection that Connect opens.
 func NewConn(dsn string) *Conn { return &Conn{dsn: dsn} }
 
-// engine is the driver; it has no functions or collations of its own.
-var engine = &sqlite.Driver{}
-
 // Connect opens the connection when it is not open.
 func (c *Conn) Connect() error {
-	if c.raw != nil {
+	if c.db != nil {
 		return nil
 	}
-	raw, err := engine.Open(c.dsn)
+	db, err := openDatabase(c.dsn)
 	if err != nil {
 		return err
 	}
-	c.raw, c.statements = raw, map[string]driver.Stmt{}
+	c.db, c.statements = db, map[string]*statement{}
 	return nil
 }
 
 // Close closes the connection when it is open; it can be opened again.
 func (c *Conn) Close() error {
-	if c.raw == nil {
+	if c.db == nil {
 		return nil
 	}
-	var errs []error
 	for _, s := range c.statements {
-		errs = append(errs, s.Close())
+		s.close()
 	}
-	errs = append(errs, c.raw.Close())
-	c.raw, c.statements = nil, nil
-	return errors.Join(errs...)
+	err := c.db.close()
+	c.db, c.statements = nil, nil
+	return err
 }
 
 // prepare returns the statement for a text, prepared on first use.
-func (c *Conn) prepare(ctx context.Context, text string) (driver.Stmt, error) {
+func (c *Conn) prepare(text string) (*statement, error) {
 	if s, ok := c.statements[text]; ok {
 		return s, nil
 	}
-	s, err := c.raw.(driver.ConnPrepareContext).PrepareContext(ctx, text)
+	s, err := c.db.prepare(text)
 	if err != nil {
 		return nil, err
 	}
@@ -74,55 +67,75 @@ func (c *Conn) prepare(ctx context.Context, text string) (driver.Stmt, error) {
 		}
 		// Any will do: the texts are few unless someone plays with filters.
 		delete(c.statements, other)
-		if err := victim.Close(); err != nil {
-			return nil, errors.Join(err, s.Close())
-		}
+		victim.close()
 	}
 	c.statements[text] = s
 	return s, nil
 }
 
-// Exec runs a statement that returns no rows. Once ctx has ended it fails; the statement may have run all the same.
-func (c *Conn) Exec(ctx context.Context, text string, args ...any) (driver.Result, error) {
+// Argument is a value for a statement: an int64, float64, string, []byte, bool, RawText, or nil.
+type Argument struct{ Value any }
+
+// RawText is a text, as bytes.
+type RawText []byte
+
+// Result is what a statement did.
+type Result struct {
+	// Changed is the number of rows that it changed, LastID the rowid of the last one that was inserted by any statement.
+	Changed, LastID int64
+}
+
+// Exec runs a statement for what it does; rows that it returns are passed over. Once ctx has ended it fails; the statement
+// may have run all the same.
+func (c *Conn) Exec(ctx context.Context, text string, args ...any) (Result, error) {
 	return c.Run(ctx, text, c.named(args))
 }
 
 // Run is Exec with arguments from Arguments. It forgets them, so that no event stays in memory for them.
-func (c *Conn) Run(ctx context.Context, text string, args []driver.NamedValue) (driver.Result, error) {
-	s, err := c.prepare(ctx, text)
+func (c *Conn) Run(ctx context.Context, text string, args []Argument) (Result, error) {
+	defer clear(args)
+	s, err := c.prepare(text)
 	if err != nil {
-		return nil, err
+		return Result{}, err
 	}
-	result, err := s.(driver.StmtExecContext).ExecContext(ctx, args)
-	for i := range args {
-		args[i].Value = nil
+	unwatch, err := c.db.watch(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	result, err := s.run(args)
+	if unwatch() {
+		return Result{}, ctx.Err()
 	}
 	return result, err
 }
 
 // Query runs a statement and calls each with every row, which is only valid during the call. An error of each ends the
 // Query and is returned.
-func (c *Conn) Query(ctx context.Context, text string, args []any, each func(row []driver.Value) error) (err error) {
-	s, err := c.prepare(ctx, text)
+func (c *Conn) Query(ctx context.Context, text string, args []any, each func(row []driver.Value) error) error {
+	s, err := c.prepare(text)
 	if err != nil {
 		return err
 	}
-	rows, err := s.(driver.StmtQueryContext).QueryContext(ctx, c.named(args))
+	unwatch, err := c.db.watch(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	n := len(rows.Columns())
-	if cap(c.row) < n {
-		c.row = make([]driver.Value, n)
+	defer unwatch()
+	defer s.reset()
+	err = s.bind(c.named(args))
+	clear(c.args)
+	if err != nil {
+		return err
 	}
-	row := c.row[:n]
+	row := c.row
 	for {
-		if err := rows.Next(row); errors.Is(err, io.EOF) {
-			return nil
-		} else if err != nil {
+		if more, err := s.step(); err != nil && ctx.Err() != nil {
+			return ctx.Err()
+		} else if err != nil || !more {
 			return err
 		}
+		row = s.row(row[:0])
+		c.row = row
 		if err := each(row); err != nil {
 			return err
 		}
@@ -132,8 +145,8 @@ func (c *Conn) Query(ctx context.Context, text string, args []any, each func(row
 	}
 }
 
-// named wraps arguments for the driver. The result is valid until the next call.
-func (c *Conn) named(args []any) []driver.NamedValue {
+// named wraps arguments. The result is valid until the next call.
+func (c *Conn) named(args []any) []Argument {
 	named := c.Arguments(len(args))
 	for i, a := range args {
 		named[i].Value = a
@@ -142,9 +155,9 @@ func (c *Conn) named(args []any) []driver.NamedValue {
 }
 
 // Arguments returns n arguments to be filled in. They are valid until the next call.
-func (c *Conn) Arguments(n int) []driver.NamedValue {
+func (c *Conn) Arguments(n int) []Argument {
 	for len(c.args) < n {
-		c.args = append(c.args, driver.NamedValue{Ordinal: len(c.args) + 1})
+		c.args = append(c.args, Argument{})
 	}
 	return c.args[:n]
 }

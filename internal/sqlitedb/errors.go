@@ -7,8 +7,21 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
+// Error is a failure that SQLite tells.
+type Error struct {
+	code int // extended
+	text string
+}
+
+// Error implements error.
+func (e *Error) Error() string { return e.text }
+
 // extended returns the extended result code of SQLite in err's chain, 0 when there is none.
 func extended(err error) int {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.code
+	}
+	// Migrations go through the driver.
 	if e, ok := errors.AsType[*sqlite.Error](err); ok {
 		return e.Code()
 	}

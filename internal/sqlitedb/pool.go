@@ -41,14 +41,14 @@ func (p *Pool) Use(ctx context.Context, f func(*Conn) error) error {
 		return err
 	}
 	defer func() { p.idle <- c }()
-	if c.raw == nil {
+	if c.db == nil {
 		if err := c.Connect(); err != nil {
 			return err
 		}
 		p.opened.Add(1)
 	}
 	defer func() {
-		if c.raw == nil {
+		if c.db == nil {
 			p.opened.Add(-1)
 		}
 	}()

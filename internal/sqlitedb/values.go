@@ -7,7 +7,7 @@ import (
 
 // The columns of STRICT tables have the types that the schema gives them, so these conversions hold for every row.
 
-// Blob returns a BLOB; the driver gives nil for an empty one.
+// Blob returns a BLOB, nil for an empty one.
 func Blob(v driver.Value) []byte {
 	b, _ := v.([]byte)
 	return b

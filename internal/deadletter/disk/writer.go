@@ -223,8 +223,5 @@ func (q *Queue) transact(ctx context.Context, c *sqlitedb.Conn, s state, batch [
 // exec runs a statement and returns the number of rows that it changed.
 func (t *tx) exec(text string, args ...any) (int64, error) {
 	result, err := t.Exec(t.ctx, text, args...)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
+	return result.Changed, err
 }
