@@ -88,14 +88,13 @@ func (s *Service) WriteNotification(ctx context.Context, n *datastorage.Notifica
 func (s *Service) write(ctx context.Context, events []datastorage.Event, note *datastorage.Notification, indexed bool) ([]Stored, error) {
 	now := time.Now()
 	// The write goes on when the client hangs up: what it sent is complete.
-	whole := deadline{parent: context.WithoutCancel(ctx), at: now.Add(s.timeout)}
-	defer whole.end()
-	forStore := whole.at
+	ctx = context.WithoutCancel(ctx)
+	forStore := now.Add(s.timeout)
 	if s.fallback != nil {
 		// What the store leaves of the time is for the queue.
 		forStore = now.Add(s.timeout * storeShare / 100)
 	}
-	storeCtx := &deadline{parent: whole.parent, at: forStore}
+	storeCtx := &deadline{parent: ctx, at: forStore}
 	defer storeCtx.end()
 	b := newBatch(events)
 	b.indexed = indexed
@@ -126,7 +125,9 @@ func (s *Service) write(ctx context.Context, events []datastorage.Event, note *d
 		}
 		ahead = err.Error()
 	}
-	if err := s.fallback.queue(&whole, &b, note, ahead); err != nil {
+	whole := &deadline{parent: ctx, at: now.Add(s.timeout)}
+	defer whole.end()
+	if err := s.fallback.queue(whole, &b, note, ahead); err != nil {
 		return nil, err
 	}
 	return b.answer()
