@@ -36,8 +36,7 @@ var bodyRules = Rules{AnyCategory: true, RetentionDays: DefaultRetentionDays}
 func (r *Rules) Decode(raw []byte, now time.Time) (Event, error) {
 	d := borrowDecoder(raw)
 	defer d.giveBack()
-	var e Event
-	faults, err := d.event(r, &e, now)
+	faults, err := d.event(r, &d.one, now)
 	if err == nil {
 		err = d.end()
 	}
@@ -47,7 +46,7 @@ func (r *Rules) Decode(raw []byte, now time.Time) (Event, error) {
 	if len(faults) > 0 {
 		return Event{}, faults.err()
 	}
-	return e, nil
+	return d.one, nil
 }
 
 // DecodeBatch reads a JSON array of 1 to limit events. The error is an *Error: CodeTooLarge above the limit, else
@@ -151,6 +150,7 @@ type decoder struct {
 	dec   *jsontext.Decoder
 	buf   bytes.Buffer
 	canon canonicalizer
+	one   Event // of a body that holds one
 }
 
 var decoders = sync.Pool{New: func() any {
@@ -170,6 +170,7 @@ func (d *decoder) giveBack() {
 	// Nothing of the body stays referenced.
 	d.buf = bytes.Buffer{}
 	d.dec.Reset(&d.buf)
+	d.one = Event{}
 	decoders.Put(d)
 }
 
