@@ -22,7 +22,7 @@ func TestServer_Problems(t *testing.T) {
 		s := s.in(t)
 		for _, path := range []string{
 			"/", "/api/v1", "/api/v1/audit", "/api/v2/audit/events", "/api/v1/audit/events/", "/health/", "//health", "/api/v1/audit//events",
-			"/api/../health", "/health/.", "/healthz", "/api/v1/audit/events/x/y", "/api/v1/audit/correlations/", "/a%20b", "/%00", "/%ff", "/<script>",
+			"/api/../health", "/health/.", "/healthz", "/api/v1/audit/events/x/y", "/api/v1/audit/correlations/", "/a%20b", "/api/v1/audit%2Fevents", "/health%2Flive", "/%00", "/%ff", "/<script>",
 		} {
 			for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
 				s.problem(s.send(method, path, nil), http.StatusNotFound, "not-found")

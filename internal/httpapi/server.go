@@ -100,11 +100,13 @@ type Server struct {
 	schemas  *schemaLog
 
 	nowhere http.Handler // answers what no route is for
+	// fixed are the routes without variables, which need no search.
+	fixed map[fixedRoute]http.Handler
 }
 
 // New returns the server of a configuration.
 func New(cfg Config) *Server {
-	s := &Server{cfg: cfg, mux: http.NewServeMux(), metrics: newMetrics(cfg.Registry, cfg.PoolStats)}
+	s := &Server{cfg: cfg, mux: http.NewServeMux(), fixed: map[fixedRoute]http.Handler{}, metrics: newMetrics(cfg.Registry, cfg.PoolStats)}
 	s.schemas = newSchemaLog(cfg.Log, cfg.Now)
 	s.budget.limit = cfg.MaxInFlight
 	cfg.Registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
@@ -114,7 +116,11 @@ func New(cfg Config) *Server {
 		s.limiter = newLimiter(cfg.Rate, cfg.Burst, cfg.Now)
 	}
 	for _, r := range s.routes() {
-		s.mux.Handle(r.Pattern, s.adapt(r.Pattern, r.needs, r.handler))
+		h := s.adapt(r.Pattern, r.needs, r.handler)
+		s.mux.Handle(r.Pattern, h)
+		if method, path, _ := strings.Cut(r.Pattern, " "); !strings.Contains(path, "{") {
+			s.fixed[fixedRoute{method, path}] = h
+		}
 	}
 	s.nowhere = s.adapt("/", open, s.noRoute)
 	s.mux.Handle("/", s.nowhere)
@@ -189,6 +195,9 @@ func (s *Server) routes() []Route {
 	}
 }
 
+// fixedRoute is a route without variables.
+type fixedRoute struct{ method, path string }
+
 // Patterns lists the API's operations, for a comparison with its description.
 func (s *Server) Patterns() []string {
 	var patterns []string
@@ -203,6 +212,11 @@ func (s *Server) Drain() { s.draining.Store(true) }
 
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	// An escaped path may mean another one.
+	if h := s.fixed[fixedRoute{r.Method, r.URL.Path}]; h != nil && r.URL.RawPath == "" {
+		h.ServeHTTP(w, r)
+		return
+	}
 	// The mux answers by itself, with a redirect or without a problem, where a path is not clean.
 	if !isClean(r.URL.EscapedPath()) {
 		s.nowhere.ServeHTTP(w, r)
