@@ -105,6 +105,7 @@ type auditor struct {
 	notifications    int64
 	expected         map[uuid.UUID]int64 // events that wait for the records of their notifications, with their log_index
 	changes          changeCheck
+	correlations     correlationCheck
 	minTime, maxTime int64
 }
 
@@ -145,6 +146,9 @@ func (a *auditor) run(ctx context.Context) (err error) {
 		return err
 	}
 	a.lost.settle(&a.faults)
+	if err := a.lostCorrelations(ctx); err != nil {
+		return err
+	}
 	a.report("event_ids")
 	if err := a.eventIDs(ctx); err != nil {
 		return err

@@ -24,6 +24,7 @@ type memory struct {
 	ids     []EventIDRow
 	notes   []NotificationRow
 	changes []ChangeRow
+	lost    []LostCorrelation
 	size    int64
 	later   int64
 	fail    error
@@ -68,6 +69,15 @@ func (m *memory) EventIDs(ctx context.Context, yield func(*EventIDRow) error) er
 func (m *memory) Notifications(_ context.Context, yield func(*NotificationRow) error) error {
 	for i := range m.notes {
 		if err := yield(&m.notes[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *memory) LostCorrelations(_ context.Context, yield func(*LostCorrelation) error) error {
+	for i := range m.lost {
+		if err := yield(&m.lost[i]); err != nil {
 			return err
 		}
 	}
@@ -196,6 +206,25 @@ func TestAudit_Large(t *testing.T) {
 			m.add(large+3, numbered(large+1))
 			slices.SortFunc(m.events, func(a, b EventRow) int { return int(a.LogIndex - b.LogIndex) })
 		}, []string{"row without entry@-1", "row without entry@12791"}},
+		"Misfiled": {func(m *memory) {
+			m.events[5].Filed, m.events[7].Filed, m.events[9].Filed = MisfiledColumn, UnknownCorrelation, UnknownCorrelation
+		}, []string{"altered column@5", "missing correlation@7"}},
+		"CorrelationElsewhere": {func(m *memory) {
+			m.events[5].Filed, m.events[7].Filed = MisfiledCorrelation, MisfiledCorrelation
+			m.lost = []LostCorrelation{{[]byte("rr-1"), large + 9, false}, {[]byte("x"), 3, true}, {[]byte("y"), -3, false}, {[]byte("z"), large + 9, false}}
+		}, []string{"correlation without event@-1", "correlation without event@3", "altered correlation@5", "correlation without event@12797"}},
+		"CorrelationOfAMissingRow": {func(m *memory) {
+			m.events[6].Body = nil
+			m.events = slices.Delete(m.events, 5, 6)
+			m.lost = []LostCorrelation{{[]byte("x"), 5, false}, {[]byte("y"), 6, true}}
+		}, []string{"missing row@5", "altered body@6"}},
+		"MisfiledUnderAnotherText": {func(m *memory) {
+			m.events[5].Filed, m.events[5].Texts[ColumnCorrelationID] = UnknownCorrelation, []byte("x")
+		}, []string{"altered column@5"}},
+		"CorrelationStoredMeanwhile": {func(m *memory) {
+			m.size, m.later = large/100*100, large
+			m.lost = []LostCorrelation{{[]byte("x"), large - 1, false}}
+		}, nil},
 		"Beside a writer": {func(m *memory) { m.size, m.later = large/100*100, large }, nil},
 		"MalformedBody": {func(m *memory) {
 			forge(m, numbered(0).ID, []byte(`{"actor_id":1}`))

@@ -17,7 +17,7 @@ const (
 	AlteredBody FaultKind = "altered body"
 	// MalformedBody: what was committed is not a canonical body, so another program than this one wrote it.
 	MalformedBody FaultKind = "malformed body"
-	// AlteredColumn: an indexed column differs from the body; Part names it.
+	// AlteredColumn: an indexed column differs from the body, or from where the event's correlation begins; Part names it.
 	AlteredColumn FaultKind = "altered column"
 	// MissingRow: the log holds an entry, and no row stands for it.
 	MissingRow FaultKind = "missing row"
@@ -33,6 +33,13 @@ const (
 	AlteredEventID FaultKind = "altered event id"
 	// EventIDWithoutEntry: event_ids holds an event that the log does not.
 	EventIDWithoutEntry FaultKind = "event id without entry"
+	// AlteredCorrelation: the store's table of correlations says that a correlation begins elsewhere than it does, so that
+	// queries by its correlation_id find none of its events. The fault stands at the first of them.
+	AlteredCorrelation FaultKind = "altered correlation"
+	// MissingCorrelation: the store's table of correlations does not hold the correlation_id of events.
+	MissingCorrelation FaultKind = "missing correlation"
+	// CorrelationWithoutEvent: the store's table of correlations says that a correlation begins where no event of it stands.
+	CorrelationWithoutEvent FaultKind = "correlation without event"
 	// CommitEdited: one part of a commit row contradicts the others; Part names it.
 	CommitEdited FaultKind = "commit edited"
 	// RootMismatch: the entries up to this commit do not hash to its root, and which of them is wrong cannot be told.

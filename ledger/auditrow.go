@@ -120,7 +120,11 @@ func (w *rowWalk) duplicate(r *EventRow) {
 // flush names the columns that are pending.
 func (w *rowWalk) flush() {
 	for _, column := range w.pending {
-		w.faults.add(AlteredColumn, column, w.last, w.lastID, "the column %s differs from the body, which is as it was committed", column)
+		detail := "the column %s differs from the body, which is as it was committed"
+		if column == columnCorrelationFirst {
+			detail = "the column %s does not say where the event's correlation begins, so queries by correlation_id do not find the event"
+		}
+		w.faults.add(AlteredColumn, column, w.last, w.lastID, detail, column)
 	}
 	w.pending = w.pending[:0]
 }
@@ -156,11 +160,18 @@ func (w *rowWalk) columns(r *EventRow, id uuid.UUID) {
 	if s.parent == uuid.Nil && r.ParentID != nil || s.parent != uuid.Nil && !bytes.Equal(r.ParentID, s.parent[:]) {
 		w.altered(r, id, "parent_event_id")
 	}
+	filed := r.Filed
 	for c := range r.Texts {
 		text := &s.texts[c]
 		if (text.raw == nil) != (r.Texts[c] == nil) || !s.equal(*text, r.Texts[c]) {
 			w.altered(r, id, columnNames[c])
+			if Column(c) == ColumnCorrelationID {
+				filed = Found // under another correlation_id, which is the fault
+			}
 		}
+	}
+	if filed != Found {
+		w.filed(r, id)
 	}
 }
 

@@ -28,6 +28,10 @@ type Source interface {
 	// Notifications yields all notification records with the bodies of their events, in any order.
 	Notifications(ctx context.Context, yield func(*NotificationRow) error) error
 
+	// LostCorrelations yields, in any order, what the store's own table of correlations holds and what leads to no event of
+	// that correlation. A store whose engine keeps its index by correlation_id has no such table.
+	LostCorrelations(ctx context.Context, yield func(*LostCorrelation) error) error
+
 	// Changes yields the rows of catalog_changes with a version greater than after, in any order.
 	Changes(ctx context.Context, after int64, yield func(*ChangeRow) error) error
 }
@@ -49,6 +53,31 @@ type EventRow struct {
 	Texts    [Columns][]byte
 	Salt     []byte
 	Body     []byte
+	Filed    Filing
+}
+
+// Filing says whether a query by its correlation_id finds the row of an event, and what is wrong when it does not. A store
+// files its rows with a table of its own, which holds for each correlation_id the log_index at which the correlation
+// begins; where the engine keeps the whole index, each row is found.
+type Filing int
+
+const (
+	// Found is the row that a query finds.
+	Found Filing = iota
+	// MisfiledColumn is one whose column correlation_first does not hold where its correlation begins.
+	MisfiledColumn
+	// MisfiledCorrelation is one whose correlation begins elsewhere than the table of correlations says.
+	MisfiledCorrelation
+	// UnknownCorrelation is one whose correlation_id the table of correlations does not hold.
+	UnknownCorrelation
+)
+
+// LostCorrelation is a row of the table of correlations that leads to no event of its correlation.
+type LostCorrelation struct {
+	ID         []byte
+	FirstIndex int64
+	// Row says that an event stands at FirstIndex, if one of another correlation.
+	Row bool
 }
 
 // EventIDRow is a row of event_ids as it is stored.

@@ -51,7 +51,7 @@ func damage(t *testing.T, dir, statement string) {
 	defer db.Close()
 	for _, s := range []string{
 		`DROP TRIGGER IF EXISTS events_no_update`, `DROP TRIGGER IF EXISTS events_no_delete`, `DROP TRIGGER IF EXISTS event_ids_no_delete`,
-		`DROP TRIGGER IF EXISTS ledger_commits_no_delete`, statement,
+		`DROP TRIGGER IF EXISTS ledger_commits_no_delete`, `DROP TRIGGER IF EXISTS correlations_no_delete`, statement,
 	} {
 		if _, err := db.Exec(s); err != nil {
 			t.Fatal(err)
@@ -126,7 +126,7 @@ func TestVerify_Faults(t *testing.T) {
 	if err := os.WriteFile(receipt, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, statement := range []string{`DELETE FROM events`, `DELETE FROM event_ids`, `DELETE FROM ledger_commits`} {
+	for _, statement := range []string{`DELETE FROM events`, `DELETE FROM event_ids`, `DELETE FROM ledger_commits`, `DELETE FROM correlations`} {
 		damage(t, dir, statement)
 	}
 	if _, _, code := command(t, "verify", "--data-dir", dir); code != exitOK {

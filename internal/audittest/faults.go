@@ -194,8 +194,8 @@ const allColumns = `event_timestamp, event_id, correlation_id, event_type, event
 // insertCopy inserts the row at from once more, with another event_id.
 func insertCopy(t testing.TB, f *fixture, from, to int64) {
 	t.Helper()
-	f.exec(t, 1, `INSERT INTO events (log_index, %s) SELECT %d, %s FROM events WHERE log_index = %d`,
-		allColumns, to, strings.Replace(allColumns, "event_id", f.ID(ID(1000)), 1), from)
+	f.exec(t, 1, `INSERT INTO events (log_index, %[1]s %[2]s) SELECT %[3]d, %[1]s %[4]s FROM events WHERE log_index = %[5]d`,
+		f.Columns, allColumns, to, strings.Replace(allColumns, "event_id", f.ID(ID(1000)), 1), from)
 }
 
 // move changes the log_index of a row.

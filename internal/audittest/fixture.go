@@ -33,6 +33,8 @@ type Target struct {
 	ID   func(uuid.UUID) string
 	Blob func([]byte) string
 	Time func(int64) string
+	// Columns are the columns of events that only this store has, each with a comma behind it.
+	Columns string
 	// Twins says that the schema allows two rows with one log_index.
 	Twins bool
 }

@@ -107,7 +107,7 @@ func Correlation(d Dialect, q *datastorage.EventQuery) Statement {
 	b := newBuilder(d)
 	b.write("SELECT ", HeaderColumns)
 	b.from(q)
-	b.compare("correlation_id = ", q.CorrelationID)
+	b.correlation(q.CorrelationID)
 	b.times(q)
 	if q.Size > 0 {
 		b.compare("log_index < ", q.Size)
@@ -139,7 +139,9 @@ func indexFor(q *datastorage.EventQuery) string {
 
 // filters adds every condition of the query but its position.
 func (b *builder) filters(q *datastorage.EventQuery) {
-	b.equal("correlation_id", q.CorrelationID)
+	if q.CorrelationID != "" {
+		b.correlation(q.CorrelationID)
+	}
 	if q.EventTypePrefix && q.EventType != "" {
 		b.compare("event_type >= ", q.EventType)
 		b.compare("event_type < ", successor(q.EventType))
@@ -166,6 +168,17 @@ func (b *builder) filters(q *datastorage.EventQuery) {
 	if len(q.DetailPath) > 0 {
 		b.detail(q.DetailPath, q.DetailValue)
 	}
+}
+
+// correlation adds the condition that an event has a correlation_id. SQLite's index holds the log_index at which the
+// correlation begins in place of the text.
+func (b *builder) correlation(id string) {
+	if b.dialect == SQLite {
+		b.compare("correlation_first = (SELECT first_index FROM correlations WHERE correlation_id = ", id)
+		b.write(")")
+		return
+	}
+	b.compare("correlation_id = ", id)
 }
 
 // times bounds event_timestamp. A walk that resumes is bounded on one side by its position; SQLite would otherwise seek

@@ -83,7 +83,8 @@ func TestCount(t *testing.T) {
 	query.Count = datastorage.CountExact
 	got = Count(SQLite, &query)
 	want = Statement{
-		SQL:  `SELECT count(*) FROM events INDEXED BY events_by_correlation WHERE correlation_id = ?`,
+		SQL: `SELECT count(*) FROM events INDEXED BY events_by_correlation ` +
+			`WHERE correlation_first = (SELECT first_index FROM correlations WHERE correlation_id = ?)`,
 		Args: []any{"c"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -162,6 +162,11 @@ func (a *AuditSource) Events(ctx context.Context, from, to int64, yield func(*le
 	}
 }
 
+// LostCorrelations implements ledger.Source: PostgreSQL keeps the index by correlation_id.
+func (a *AuditSource) LostCorrelations(context.Context, func(*ledger.LostCorrelation) error) error {
+	return nil
+}
+
 // Changes implements ledger.Source.
 func (a *AuditSource) Changes(ctx context.Context, after int64, yield func(*ledger.ChangeRow) error) error {
 	const query = `SELECT version, changed_at, kind, workflow_id, document FROM catalog_changes WHERE version > $1 ORDER BY version LIMIT $2`

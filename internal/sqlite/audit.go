@@ -189,21 +189,26 @@ func (c *chunk) over() bool {
 }
 
 // A column costs more to fetch than to hash, so the texts are fetched as one, with a separator that hardly any text
-// holds; where one does, the row is read again column by column. NULL is a secret word, so that no stored value can pass
-// for it.
+// holds; where one does, the row is read again column by column. So is a row that is not filed as it should be, whose texts
+// come as NULL. NULL itself is a secret word, so that no stored value can pass for it.
 const (
-	auditEvents = `SELECT log_index, event_timestamp, event_id, parent_event_id, salt, body, concat_ws(char(31), ` +
-		`actor_id, actor_type, coalesce(cluster_name, ?3), correlation_id, event_category, event_outcome, event_type, ` +
-		`coalesce(namespace, ?3), resource_id, resource_type, severity, coalesce(trace_id, ?3)) ` +
-		`FROM events WHERE log_index >= ?1 AND log_index < ?2 ORDER BY log_index`
-	auditEvent = `SELECT log_index, event_timestamp, event_id, parent_event_id, salt, body, ` +
-		`actor_id, actor_type, cluster_name, correlation_id, event_category, event_outcome, event_type, ` +
-		`namespace, resource_id, resource_type, severity, trace_id FROM events WHERE log_index = ?`
+	auditEvents = `SELECT e.log_index, event_timestamp, event_id, parent_event_id, salt, body, ` +
+		`CASE WHEN e.correlation_first = c.first_index AND c.first_index <= e.log_index THEN concat_ws(char(31), ` +
+		`actor_id, actor_type, coalesce(cluster_name, ?3), e.correlation_id, event_category, event_outcome, event_type, ` +
+		`coalesce(namespace, ?3), resource_id, resource_type, severity, coalesce(trace_id, ?3)) END ` +
+		`FROM events AS e LEFT JOIN correlations AS c ON c.correlation_id = e.correlation_id ` +
+		`WHERE e.log_index >= ?1 AND e.log_index < ?2 ORDER BY e.log_index`
 	separator = '\x1f'
 )
 
-// errAmbiguous ends a statement before a row whose texts cannot be told apart.
-var errAmbiguous = errors.New("a text holds the separator")
+// auditEvent reads a row column by column.
+var auditEvent = `SELECT e.log_index, event_timestamp, event_id, parent_event_id, salt, body, ` +
+	`actor_id, actor_type, cluster_name, e.correlation_id, event_category, event_outcome, event_type, ` +
+	`namespace, resource_id, resource_type, severity, trace_id, ` + auditFiling +
+	` FROM events AS e LEFT JOIN correlations AS c ON c.correlation_id = e.correlation_id WHERE e.log_index = ?`
+
+// errAmbiguous ends a statement before a row that has to be read column by column.
+var errAmbiguous = errors.New("the texts of the row cannot be told apart")
 
 // Events implements ledger.Source.
 func (a *AuditSource) Events(ctx context.Context, from, to int64, yield func(*ledger.EventRow) error) error {
@@ -230,6 +235,7 @@ func (a *AuditSource) Events(ctx context.Context, from, to int64, yield func(*le
 				for c := range r.Texts {
 					r.Texts[c] = octets(row[6+c])
 				}
+				r.Filed = ledger.Filing(whole(row[6+ledger.Columns]))
 				return yield(&r)
 			})
 			if from++; err == nil {
@@ -246,6 +252,7 @@ func (a *AuditSource) Events(ctx context.Context, from, to int64, yield func(*le
 func take(r *ledger.EventRow, row []driver.Value) {
 	r.LogIndex, r.Time = whole(row[0]), whole(row[1])
 	r.ID, r.ParentID, r.Salt, r.Body = octets(row[2]), octets(row[3]), octets(row[4]), octets(row[5])
+	r.Filed = ledger.Found
 }
 
 // split cuts the joined texts apart. It reports whether there are as many as there must be.

@@ -117,7 +117,7 @@ func TestAudit_AnyInterleaving(t *testing.T) {
 func draw(t *rapid.T, stored []*datastorage.Record) []*datastorage.Record {
 	records := make([]*datastorage.Record, rapid.IntRange(1, 5).Draw(t, "events"))
 	for i := range records {
-		records[i] = kilobyte(i)
+		records[i] = kilobyte(20 * rapid.IntRange(0, 4).Draw(t, "correlation"))
 	}
 	if len(stored) > 0 && rapid.IntRange(0, 3).Draw(t, "twice") == 0 {
 		e, err := datastorage.ParseBody(records[0].Body)

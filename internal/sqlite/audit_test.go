@@ -43,7 +43,7 @@ func openTarget(t testing.TB) *audittest.Target {
 		Store: s, Source: openSource(t, dir), Exec: exec,
 		ID:   func(id uuid.UUID) string { return fmt.Sprintf("x'%x'", id[:]) },
 		Blob: func(b []byte) string { return fmt.Sprintf("x'%x'", b) },
-		Time: func(micros int64) string { return fmt.Sprint(micros) },
+		Time: func(micros int64) string { return fmt.Sprint(micros) }, Columns: "correlation_first, ",
 	}
 }
 

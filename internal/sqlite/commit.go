@@ -12,7 +12,7 @@ import (
 
 // Commit implements ingest.Store.
 func (s *Store) Commit(ctx context.Context, c *ledger.Commit, w *datastorage.Write) error {
-	return s.write(ctx, w, func(ctx context.Context, conn *conn) error { return conn.insert(ctx, c, w) })
+	return s.write(ctx, w, func(ctx context.Context, conn *conn) error { return s.insert(ctx, conn, c, w) })
 }
 
 // CommitLocked implements ingest.Store: the lock is SQLite's own write lock.
@@ -28,7 +28,7 @@ func (s *Store) CommitLocked(
 		if err != nil {
 			return &contentError{err}
 		}
-		return conn.insert(ctx, c, w)
+		return s.insert(ctx, conn, c, w)
 	})
 }
 
@@ -42,7 +42,8 @@ func (s *Store) write(
 ) error {
 	var ids []int64
 	err := use(ctx, s.writer, func(c *conn) error {
-		return c.Transaction(ctx, "BEGIN IMMEDIATE", func() error {
+		s.correlations.forget()
+		err := c.Transaction(ctx, "BEGIN IMMEDIATE", func() error {
 			uninterrupted := context.WithoutCancel(ctx)
 			err := insert(uninterrupted, c)
 			if err == nil {
@@ -56,6 +57,10 @@ func (s *Store) write(
 			}
 			return err
 		})
+		if err == nil {
+			s.correlations.keep()
+		}
+		return err
 	})
 	if e, ok := errors.AsType[*contentError](err); ok {
 		return e.error
@@ -70,7 +75,7 @@ func (s *Store) write(
 }
 
 // insert stores a commit with its events.
-func (c *conn) insert(ctx context.Context, commit *ledger.Commit, w *datastorage.Write) error {
+func (s *Store) insert(ctx context.Context, c *conn, commit *ledger.Commit, w *datastorage.Write) error {
 	if n := commit.NextIndex - commit.FirstIndex; n != int64(len(w.Records)) || n == 0 {
 		return &contentError{fmt.Errorf("a commit of %d entries cannot hold %d events", n, len(w.Records))}
 	}
@@ -83,7 +88,11 @@ func (c *conn) insert(ctx context.Context, commit *ledger.Commit, w *datastorage
 		}
 		return err
 	}
-	return c.insertEvents(ctx, commit.FirstIndex, w.Records)
+	begins, err := c.correlate(ctx, &s.correlations, commit.FirstIndex, w.Records)
+	if err != nil {
+		return err
+	}
+	return c.insertEvents(ctx, commit.FirstIndex, w.Records, begins)
 }
 
 // insertCommit stores the row of a commit if the last row of the log is the one that the commit follows. If not,
@@ -113,30 +122,32 @@ func (c *conn) insertIDs(ctx context.Context, first int64, records []*datastorag
 	})
 }
 
-func (c *conn) insertEvents(ctx context.Context, first int64, records []*datastorage.Record) error {
+// insertEvents stores the events of a commit. begins holds for each where its correlation begins.
+func (c *conn) insertEvents(ctx context.Context, first int64, records []*datastorage.Record, begins []int64) error {
 	return c.rows(ctx, eventsInsert, len(records), func(args []sqlitedb.Argument, i int) {
 		r := records[i]
 		args[0].Value = first + int64(i)
 		args[1].Value = r.Time.UnixMicro()
 		args[2].Value = r.ID[:]
 		args[3].Value = r.CorrelationID
-		args[4].Value = r.Type
-		args[5].Value = r.Category
-		args[6].Value = r.Outcome
-		args[7].Value = r.Severity
-		args[8].Value = r.ActorType
-		args[9].Value = r.ActorID
-		args[10].Value = r.ResourceType
-		args[11].Value = r.ResourceID
-		args[12].Value = optional(r.Namespace)
-		args[13].Value = optional(r.ClusterName)
-		args[14].Value = nil
+		args[4].Value = begins[i]
+		args[5].Value = r.Type
+		args[6].Value = r.Category
+		args[7].Value = r.Outcome
+		args[8].Value = r.Severity
+		args[9].Value = r.ActorType
+		args[10].Value = r.ActorID
+		args[11].Value = r.ResourceType
+		args[12].Value = r.ResourceID
+		args[13].Value = optional(r.Namespace)
+		args[14].Value = optional(r.ClusterName)
+		args[15].Value = nil
 		if r.ParentID != [16]byte{} {
-			args[14].Value = r.ParentID[:]
+			args[15].Value = r.ParentID[:]
 		}
-		args[15].Value = optional(r.TraceID)
-		args[16].Value = r.Salt[:]
-		args[17].Value = sqlitedb.RawText(r.Body)
+		args[16].Value = optional(r.TraceID)
+		args[17].Value = r.Salt[:]
+		args[18].Value = sqlitedb.RawText(r.Body)
 	})
 }
 

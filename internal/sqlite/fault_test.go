@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"bytes"
 	"context"
 	"database/sql/driver"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -20,12 +22,16 @@ import (
 	"github.com/datastorage-io/datastorage/ledger"
 )
 
-// limitedDir names the directory in which this program, run once more by a test, lets a disk fail.
+// limitedDir names the directory in which this program, run once more by a test, lets a disk fail. Its argument is the task.
 const limitedDir = "DATASTORAGE_TEST_LIMITED_DIR"
+
+var limitedTasks = map[string]func(dir string) error{"commit": commitToFailingDisk, "migrate": migrateOnFailingDisk}
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(limitedDir); dir != "" {
-		if err := commitToFailingDisk(dir); err != nil {
+		// Without this a write would kill the process instead of failing.
+		signal.Ignore(syscall.SIGXFSZ)
+		if err := limitedTasks[os.Args[1]](dir); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -135,14 +141,63 @@ func TestStore_CommitLocked_Panic(t *testing.T) {
 	store(t, s, w.Records)
 }
 
-// TestStore_Commit_DiskFails lets the write of the commit itself fail, in a process of its own: the limit on the size
-// of files holds for a whole process.
-func TestStore_Commit_DiskFails(t *testing.T) {
-	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), limitedDir+"="+t.TempDir())
+// limited runs one of limitedTasks in a process of its own: the limit on the size of files holds for a whole process.
+func limited(t *testing.T, task, dir string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], task)
+	cmd.Env = append(os.Environ(), limitedDir+"="+dir)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v:\n%s", err, out)
 	}
+}
+
+// withLimit calls f while no file can become larger than size.
+func withLimit(size int64, f func() error) error {
+	var before syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
+		return err
+	}
+	limit := before
+	limit.Cur = uint64(size)
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+		return err
+	}
+	err := f()
+	return errors.Join(err, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before))
+}
+
+// TestStore_Commit_DiskFails lets the write of the commit itself fail.
+func TestStore_Commit_DiskFails(t *testing.T) { limited(t, "commit", t.TempDir()) }
+
+// migrateOnFailingDisk leaves a database of the schema before correlations, and nothing beside it.
+func migrateOnFailingDisk(dir string) error {
+	before, err := os.ReadFile(filepath.Join(dir, FileName))
+	if err != nil {
+		return err
+	}
+	var s *Store
+	err = withLimit(1<<20, func() (err error) {
+		s, err = Open(context.Background(), dir, Options{Readers: 1})
+		return err
+	})
+	switch {
+	case err == nil:
+		return errors.Join(errors.New("the disk took the copy"), s.Close())
+	case !strings.Contains(err.Error(), "bring the schema of"):
+		return err
+	}
+	after, err := os.ReadFile(filepath.Join(dir, FileName))
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(before, after) {
+		return errors.New("a migration that failed changed the database")
+	}
+	files, err := filepath.Glob(filepath.Join(dir, FileName+"*"))
+	if len(files) != 1 {
+		return fmt.Errorf("a migration that failed left %v (%w)", files, err)
+	}
+	return nil
 }
 
 func commitToFailingDisk(dir string) (err error) {
@@ -159,28 +214,14 @@ func commitToFailingDisk(dir string) (err error) {
 		return err
 	}
 
-	// Without this the write would kill the process instead of failing.
-	signal.Ignore(syscall.SIGXFSZ)
 	log, err := os.Stat(filepath.Join(dir, FileName+"-wal"))
 	if err != nil {
-		return err
-	}
-	var before syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
-		return err
-	}
-	limit := before
-	limit.Cur = uint64(log.Size()) + 3*sqlitedb.PageSize
-	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
 		return err
 	}
 	records := benchRecords(10, 100)
 	w := &datastorage.Write{Records: records, Changes: []*datastorage.CatalogChange{change(1)}}
 	c, _ = ledger.NewCommit(&head, records, time.Now())
-	failed := s.Commit(ctx, c, w)
-	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
-		return err
-	}
+	failed := withLimit(log.Size()+3*sqlitedb.PageSize, func() error { return s.Commit(ctx, c, w) })
 	if !errors.Is(failed, ledger.ErrOutcomeUnknown) {
 		return fmt.Errorf("a COMMIT that the disk refuses does not give ErrOutcomeUnknown: %w", failed)
 	}
@@ -195,10 +236,12 @@ func commitToFailingDisk(dir string) (err error) {
 	return intact(ctx, s, 110)
 }
 
-// intact checks the file and the number of its events.
+// intact checks the file, the number of its events and that each is found by its correlation.
 func intact(ctx context.Context, s *Store, events int64) error {
 	return use(ctx, s.readers, func(c *conn) error {
-		return c.Query(ctx, `SELECT integrity_check, (SELECT count(*) FROM events) FROM pragma_integrity_check`, nil, func(row []driver.Value) error {
+		return c.Query(ctx, `SELECT integrity_check, `+
+			`(SELECT count(*) FROM events AS e JOIN correlations AS c ON c.correlation_id = e.correlation_id `+
+			`AND c.first_index = e.correlation_first) FROM pragma_integrity_check`, nil, func(row []driver.Value) error {
 			if sqlitedb.Text(row[0]) != "ok" || row[1] != events {
 				return fmt.Errorf("the database is %v with %v events, want ok with %d", row[0], row[1], events)
 			}

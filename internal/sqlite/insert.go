@@ -18,7 +18,7 @@ type bulkInsert struct {
 var (
 	idsInsert = newBulkInsert([]int{64, 8, 1}, "event_ids", "event_id, log_index, event_timestamp")
 	// One row for each statement: SQLite always keeps that second copy for an INSERT of several rows with their rowids.
-	eventsInsert = newBulkInsert([]int{1}, "events", "log_index, event_timestamp, event_id, correlation_id, event_type, "+
+	eventsInsert = newBulkInsert([]int{1}, "events", "log_index, event_timestamp, event_id, correlation_id, correlation_first, event_type, "+
 		"event_category, event_outcome, severity, actor_type, actor_id, resource_type, resource_id, namespace, "+
 		"cluster_name, parent_event_id, trace_id, salt, body")
 )

@@ -25,7 +25,7 @@ var (
 // migrate brings the schema of a file up to date, with the steps in a directory of files. It refuses a schema that is
 // newer than this program's. The caller keeps other processes out.
 func migrate(ctx context.Context, path string, files embed.FS, dir string) (err error) {
-	db, err := sql.Open("sqlite", sqlitedb.DSN(path, readerCache,
+	db, err := sql.Open("sqlite", sqlitedb.DSN(path, writerCache,
 		fmt.Sprintf("page_size(%d)", sqlitedb.PageSize), "journal_mode(WAL)", "synchronous(FULL)"))
 	if err != nil {
 		return fmt.Errorf("open the database: %w", err)

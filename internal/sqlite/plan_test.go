@@ -40,7 +40,7 @@ func TestPlan(t *testing.T) {
 	count := func(q datastorage.EventQuery) eventsql.Statement { return eventsql.Count(eventsql.SQLite, &q) }
 	const (
 		sort        = "TEMP B-TREE"
-		correlation = "USING INDEX events_by_correlation (correlation_id=?"
+		correlation = "USING INDEX events_by_correlation (correlation_first=?"
 		byTime      = "USING INDEX events_by_time"
 		byType      = "USING INDEX events_by_type (event_type=?"
 	)
@@ -71,7 +71,7 @@ func TestPlan(t *testing.T) {
 		{"by type", page(datastorage.EventQuery{EventType: "t"}), byType + ")"},
 		{"by type, resumed", page(datastorage.EventQuery{EventType: "t", After: after}), byType + " AND (event_timestamp,event_id)<(?,?))"},
 		{"by type in a time range", page(datastorage.EventQuery{EventType: "t", Since: now}), byType + " AND event_timestamp>?)"},
-		{"count by correlation", count(datastorage.EventQuery{CorrelationID: "c"}), "USING COVERING INDEX events_by_correlation (correlation_id=?)"},
+		{"count by correlation", count(datastorage.EventQuery{CorrelationID: "c"}), "USING COVERING INDEX events_by_correlation (correlation_first=?)"},
 		{"count by type", count(datastorage.EventQuery{EventType: "t"}), "USING COVERING INDEX events_by_type (event_type=?)"},
 		{"count by prefix", count(datastorage.EventQuery{EventType: "t", EventTypePrefix: true}), "USING COVERING INDEX events_by_type (event_type>? AND event_type<?)"},
 		{"count all", count(datastorage.EventQuery{}), "USING COVERING INDEX events_by_time"},

@@ -48,8 +48,10 @@ type Store struct {
 	writer           *sqlitedb.Pool
 	// followers serve those who follow the log.
 	followers *sqlitedb.Pool
-	timeout   time.Duration
-	dir       string
+	// correlations belongs to who has the writer's connection.
+	correlations correlationCache
+	timeout      time.Duration
+	dir          string
 }
 
 // Open opens the database in a directory. It creates both when they are absent, readable by their owner alone, and

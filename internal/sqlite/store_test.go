@@ -155,6 +155,8 @@ func TestStore_AppendOnly(t *testing.T) {
 		`UPDATE event_ids SET log_index = 7`,
 		`DELETE FROM ledger_commits`,
 		`UPDATE ledger_commits SET root = x''`,
+		`DELETE FROM correlations`,
+		`UPDATE correlations SET first_index = 7`,
 	} {
 		err := use(t.Context(), s.writer, func(c *conn) error {
 			_, err := c.Exec(t.Context(), statement)
