@@ -23,10 +23,9 @@ const (
 	walPages = 4000
 	// walKeep is the size to which the file of a log that grew beyond walPages is cut, in bytes.
 	walKeep = 64 << 20
-	// writerCache and readerCache are the page caches of the writer and of each reader, in KiB. They are not bounds of their
-	// own: all connections of a process, to whatever file, share their sum, and a page in memory takes twice its size.
-	writerCache = 6 << 10
-	readerCache = 256
+	// writerCache and readerCache are the page caches of the writer and of each reader, in KiB.
+	writerCache = 8 << 10
+	readerCache = 512
 	// lookups is the number of connections for what the writing side reads.
 	lookups = 2
 	// followers is the number of connections for what follows the log.

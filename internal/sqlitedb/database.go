@@ -9,7 +9,6 @@ import (
 	"unsafe"
 
 	"modernc.org/libc"
-	"modernc.org/libc/sys/types"
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
@@ -81,12 +80,9 @@ func (d *database) setUp(pragmas []string) error {
 }
 
 func (d *database) switchOff(option int32) error {
-	const words = 2
-	list := libc.Xmalloc(d.tls, types.Size_t(words*unsafe.Sizeof(uint64(0))))
-	if list == 0 {
-		return &Error{code: sqlite3.SQLITE_NOMEM, text: "out of memory"}
-	}
-	defer libc.Xfree(d.tls, list)
+	const size = int(2 * unsafe.Sizeof(uint64(0)))
+	list := d.tls.Alloc(size)
+	defer d.tls.Free(size)
 	return d.failure(sqlite3.Xsqlite3_db_config(d.tls, d.p, option, libc.VaList(list, int32(0), uintptr(0))))
 }
 

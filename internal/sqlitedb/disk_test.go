@@ -54,6 +54,7 @@ func watchLocks(path string, d *disk) { disks.Store(path, d) }
 
 // registerDisk makes a file system whose disks can fail the one that everything in this process builds on.
 func registerDisk() {
+	usePageCache()
 	tls := libc.NewTLS()
 	defer tls.Close()
 	below = at[sqlite3.Tsqlite3_vfs](sqlite3.Xsqlite3_vfs_find(tls, 0))

@@ -32,6 +32,7 @@ func CreateFile(path string) error {
 
 // DSN returns the data source name of the file with pragmas, which SQLite keeps per connection.
 func DSN(path string, cacheKiB int, pragmas ...string) string {
+	usePageCache()
 	q := url.Values{}
 	q.Set("_dqs", "0")
 	q.Set("_txlock", "immediate")

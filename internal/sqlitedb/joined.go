@@ -60,6 +60,7 @@ func joinedDSN(path string, cacheKiB int, pragmas []string) (string, error) {
 var machine *sqlite3.Tsqlite3_vfs
 
 var registerJoined = sync.OnceValue(func() error {
+	usePageCache()
 	tls := libc.NewTLS()
 	defer tls.Close()
 	machine = at[sqlite3.Tsqlite3_vfs](sqlite3.Xsqlite3_vfs_find(tls, 0))
