@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -80,7 +79,8 @@ type answer struct {
 	err error
 }
 
-// Committer is the group commit: whatever waits when the last commit ends is the next one.
+// Committer is the group commit: whatever waits when the last commit ends is the next one. The store has it before those of
+// the last one are answered, so that it works while their handlers write.
 type Committer struct {
 	store   Store
 	limits  Limits
@@ -102,6 +102,7 @@ type Committer struct {
 
 	// Only the loop touches these.
 	head   *ledger.Head // nil when it must be read
+	owed   []owed       // what is stored and not answered yet
 	acked  ledger.Head  // the last head that a caller was told of
 	locked int          // commits that still take the lock first
 	now    func() time.Time
@@ -306,13 +307,12 @@ func (c *Committer) fail(batch []*request, err error) {
 func (c *Committer) loop() {
 	defer close(c.done)
 	for {
-		// Handlers that are ready to run get to join this commit.
-		runtime.Gosched()
 		batch, closed := c.take(nil)
 		if len(batch) > 0 {
 			c.commit(batch)
 			continue
 		}
+		c.pay()
 		if closed {
 			return
 		}
@@ -409,6 +409,9 @@ type pendingCommit struct {
 func (c *Committer) try(batch *[]*request, open **pendingCommit) error {
 	ctx, cancel := context.WithTimeout(context.Background(), c.limits.WriteTimeout)
 	defer cancel()
+	if c.head == nil || *open != nil || c.locked > 0 {
+		c.pay() // what comes may take a while
+	}
 	if err := c.readHead(ctx); err != nil {
 		return err
 	}
@@ -447,7 +450,10 @@ func (c *Committer) try(batch *[]*request, open **pendingCommit) error {
 		}, w)
 	default:
 		commit, next = ledger.NewCommit(c.head, w.Records, c.now())
-		err = c.store.Commit(ctx, commit, w)
+		done := make(chan error, 1)
+		go func() { done <- c.store.Commit(ctx, commit, w) }()
+		c.pay()
+		err = <-done
 	}
 	switch {
 	case err == nil:
@@ -510,13 +516,31 @@ func (c *Committer) succeed(batch []*request, w *datastorage.Write, commit *ledg
 	c.stateMu.Unlock()
 	c.metrics.commitEvents.Observe(float64(commit.NextIndex - commit.FirstIndex))
 	c.metrics.ledgerSize.Set(float64(next.Size()))
-	first := commit.FirstIndex
+	c.owed = append(c.owed, owed{batch, commit})
+}
+
+// owed are requests whose commit is stored, and who are not told yet.
+type owed struct {
+	batch  []*request
+	commit *ledger.Commit
+}
+
+// pay answers what is owed.
+func (c *Committer) pay() {
+	if len(c.owed) == 0 {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, r := range batch {
-		c.end(r, answer{at: placement{first: first, size: commit.NextIndex, root: commit.Root}})
-		first += int64(r.events)
+	for _, o := range c.owed {
+		first := o.commit.FirstIndex
+		for _, r := range o.batch {
+			c.end(r, answer{at: placement{first: first, size: o.commit.NextIndex, root: o.commit.Root}})
+			first += int64(r.events)
+		}
 	}
+	clear(c.owed)
+	c.owed = c.owed[:0]
 }
 
 // returnTaken sends back the requests of a batch that hold a stored event_id and returns the others.

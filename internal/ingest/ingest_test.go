@@ -374,6 +374,39 @@ func TestCommitter_HangingStore(t *testing.T) {
 	checkStored(t, store, nil, 2)
 }
 
+// TestCommitter_AnswersBesideNextCommit has a commit wait in the store until the caller of the one before was answered.
+func TestCommitter_AnswersBesideNextCommit(t *testing.T) {
+	store := &faultStore{Store: openStore(t, t.TempDir())}
+	s, _ := start(t, store, limits)
+	entered, release, answered := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	commits := 0
+	store.set(func(*datastorage.Write) error {
+		if commits++; commits == 1 {
+			close(entered)
+			<-release
+		} else {
+			<-answered
+		}
+		return nil
+	}, nil)
+	errs := make(chan error, 2)
+	go func() {
+		_, err := writeOne(s, event(t, ""))
+		close(answered)
+		errs <- err
+	}()
+	<-entered
+	go func() { _, err := writeOne(s, event(t, "")); errs <- err }()
+	waitFor(t, "the second write waits", func() bool { return ingest.Waiting(s) == 2 })
+	close(release)
+	for range 2 {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+	checkStored(t, store, nil, 2)
+}
+
 func TestCommitter_QueueFull(t *testing.T) {
 	store := &faultStore{Store: openStore(t, t.TempDir())}
 	l := limits
