@@ -52,6 +52,7 @@ once; nothing that was acknowledged is lost either way.`,
 			if err != nil {
 				return err
 			}
+			addSpareProcs(a.environ)
 			go tuneCollector(cmd.Context(), a.environ)
 			log, flush := telemetry.NewBufferedLogger(a.stderr, cfg.Log)
 			defer flush()

@@ -22,7 +22,7 @@ import (
 const ProjectionsName = "projections.db"
 
 // projectionsCache is the page cache of the writer of projections, in KiB.
-const projectionsCache = 4 << 10
+const projectionsCache = 3 << 10
 
 // Projections implements project.Store.
 type Projections struct {

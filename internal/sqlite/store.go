@@ -24,8 +24,8 @@ const (
 	// walKeep is the size to which the file of a log that grew beyond walPages is cut, in bytes.
 	walKeep = 64 << 20
 	// writerCache and readerCache are the page caches of the writer and of each reader, in KiB.
-	writerCache = 8 << 10
-	readerCache = 512
+	writerCache = 6 << 10
+	readerCache = 256
 	// lookups is the number of connections for what the writing side reads.
 	lookups = 2
 	// followers is the number of connections for what follows the log.
