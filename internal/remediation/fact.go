@@ -87,11 +87,14 @@ func (f *Facts) Status() string {
 
 // Add adds an event, in any order; of two values of a fact the table decides. It reports whether the event says anything;
 // with storedOnly, whether it may have changed what is known.
-func (f *Facts) Add(e *project.Event) bool {
-	var m members
+func (f *Facts) Add(e *project.Event) bool { return f.add(e, &members{}) }
+
+// add is Add with room for the members of the event.
+func (f *Facts) add(e *project.Event, m *members) bool {
+	m.reset()
 	says := false
 	for _, r := range readingsOf(e.Type, e.Category, f.storedOnly) {
-		says = f.take(r.rule, r.rank, e, &m) || says
+		says = f.take(r.rule, r.rank, e, m) || says
 	}
 	return says
 }
@@ -167,13 +170,13 @@ func (s *source) value(e *project.Event, m *members) jsontext.Value {
 	case strings.HasPrefix(s.Path, "@"):
 		return field(e, m, s.Path[1:])
 	}
-	m.load(e)
+	data := m.ofData(e)
 	if s.Of == nil {
-		return m.data.at(s.Path)
+		return data.at(s.Path)
 	}
 	b := []byte{'{'}
 	for _, name := range slices.Sorted(maps.Keys(s.Of)) {
-		if value := m.data.at(s.Of[name]); value != nil {
+		if value := data.at(s.Of[name]); value != nil {
 			if len(b) > 1 {
 				b = append(b, ',')
 			}
@@ -198,8 +201,7 @@ func field(e *project.Event, m *members, name string) jsontext.Value {
 	case "correlation_id":
 		return quoted(e.CorrelationID)
 	}
-	m.load(e)
-	return m.body.get(name)
+	return m.ofBody(e).get(name)
 }
 
 func quoted(s string) jsontext.Value {
@@ -247,10 +249,9 @@ func convert(is string, raw jsontext.Value, m *members, e *project.Event) (value
 
 // score returns a number from 0 to 1. A component that was not assessed has no score, whatever stands there.
 func score(raw jsontext.Value, m *members, e *project.Event) (value jsontext.Value, fault string) {
-	m.load(e)
 	n, ok := numberOf(raw)
 	switch {
-	case raw.Kind() == 'n' || m.data.at("assessed").Kind() == 'f':
+	case raw.Kind() == 'n' || m.ofData(e).at("assessed").Kind() == 'f':
 		return nil, ""
 	case raw.Kind() != '0':
 		return nil, "is not a number"

@@ -24,21 +24,51 @@ func (o object) get(name string) jsontext.Value {
 	return nil
 }
 
-// members are the members of an event that its sources ask for, read when first asked for.
+// members are the members of an event that its sources ask for, each object read when first asked for.
 type members struct {
-	body, data object
-	read       bool
-	// room is for the members of most events, so that they need no memory of their own.
-	room [48]member
+	body, data         object
+	readBody, readData bool
+	// room is for the members of most event_data, so that they need no memory of their own.
+	room [32]member
 }
 
-func (m *members) load(e *project.Event) {
-	if m.read {
-		return
+// reset forgets the event.
+func (m *members) reset() { m.body, m.data, m.readBody, m.readData = nil, nil, false, false }
+
+// ofBody returns the members of the event itself.
+func (m *members) ofBody(e *project.Event) object {
+	if !m.readBody {
+		m.readBody, m.body = true, objectOf(e.Body)
 	}
-	m.read = true
-	m.body = appendMembers(m.room[:0], e.Body)
-	m.data = appendMembers(m.room[min(len(m.body), len(m.room)):][:0], m.body.get("event_data"))
+	return m.body
+}
+
+// ofData returns the members of event_data.
+func (m *members) ofData(e *project.Event) object {
+	if !m.readData {
+		m.readData, m.data = true, appendMembers(m.room[:0], fromData(e.Body))
+	}
+	return m.data
+}
+
+// fromData returns a body from the value of event_data on; nil when it has none. What stands behind the value need not be
+// read to find its members.
+func fromData(body []byte) []byte {
+	for i := 1; i < len(body) && body[i] == '"'; {
+		colon := endOfString(body, i)
+		if colon >= len(body) || body[colon] != ':' {
+			return nil
+		}
+		if string(body[i+1:colon-1]) == "event_data" {
+			return body[colon+1:]
+		}
+		end := endOfValue(body, colon+1)
+		if end >= len(body) || body[end] != ',' {
+			return nil
+		}
+		i = end + 1
+	}
+	return nil
 }
 
 // objectOf returns the members of a JSON object in canonical form; none when it is not one.

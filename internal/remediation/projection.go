@@ -113,7 +113,10 @@ func (Projection) Apply(ctx context.Context, tx project.Tx, events []project.Eve
 	if err != nil {
 		return err
 	}
-	var changed []string
+	var (
+		changed []string
+		room    members
+	)
 	for _, id := range ids {
 		facts := known[id]
 		if facts == nil {
@@ -122,7 +125,7 @@ func (Projection) Apply(ctx context.Context, tx project.Tx, events []project.Eve
 		}
 		says := false
 		for _, e := range said[id] {
-			says = facts.Add(e) || says
+			says = facts.add(e, &room) || says
 		}
 		if says {
 			changed = append(changed, id)

@@ -31,13 +31,14 @@ func mark(kind byte, value string) string { return string(kind) + escape.Replace
 
 // add adds a mark unless it is there.
 func (m *marks) add(kind byte, value string) {
-	text := mark(kind, value)
-	if strings.Contains(m.inline, markEnd+text+markEnd) || slices.Contains(m.more, text) {
+	enclosed := markEnd + mark(kind, value) + markEnd
+	text := enclosed[len(markEnd) : len(enclosed)-len(markEnd)]
+	if strings.Contains(m.inline, enclosed) || slices.Contains(m.more, text) {
 		return
 	}
 	switch {
 	case m.inline == "":
-		m.inline = markEnd + text + markEnd
+		m.inline = enclosed
 	case strings.Count(m.inline, markEnd) <= maxMarks:
 		m.inline += text + markEnd
 	default:
