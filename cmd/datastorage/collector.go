@@ -26,7 +26,8 @@ func tuneCollector(ctx context.Context, environ []string) {
 			return
 		}
 	}
-	percent := greatestPercent
+	// How much lives under load is not known yet.
+	percent := leastPercent
 	debug.SetGCPercent(percent)
 	tick := time.NewTicker(tuneInterval)
 	defer tick.Stop()
