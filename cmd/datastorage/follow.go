@@ -16,7 +16,7 @@ import (
 )
 
 // recentBytes is what the last commits of this server may take in memory for those that follow the log.
-const recentBytes = 8 << 20
+const recentBytes = 12 << 20
 
 // followedLog is the log of a store, of which this server's last commits are in memory.
 type followedLog struct {

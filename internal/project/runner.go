@@ -13,7 +13,7 @@ const (
 	pollInterval = 200 * time.Millisecond
 	// batchInterval is the least time between two batches while the log grows slowly: fewer, larger batches leave more of
 	// the machine to ingest, but what they hold must still be in memory, see Recent.
-	batchInterval = 150 * time.Millisecond
+	batchInterval = 250 * time.Millisecond
 	// leadInterval is how often a process that does not lead tries to.
 	leadInterval = 2 * time.Second
 	// loadInterval is how often the runner reads the registry again, and removes tables that are out of use.
