@@ -409,7 +409,7 @@ type pendingCommit struct {
 func (c *Committer) try(batch *[]*request, open **pendingCommit) error {
 	ctx, cancel := context.WithTimeout(context.Background(), c.limits.WriteTimeout)
 	defer cancel()
-	if c.head == nil || *open != nil || c.locked > 0 {
+	if c.head == nil || *open != nil {
 		c.pay() // what comes may take a while
 	}
 	if err := c.readHead(ctx); err != nil {
@@ -432,7 +432,7 @@ func (c *Committer) try(batch *[]*request, open **pendingCommit) error {
 		c.locked--
 		// The look-up goes on while the lock is waited for: others wait for that.
 		acked := c.lookUpAcked(ctx)
-		err = c.store.CommitLocked(ctx, func(head ledger.Head) (*ledger.Commit, error) {
+		build := func(head ledger.Head) (*ledger.Commit, error) {
 			if err := c.checkContinues(head, acked); err != nil {
 				return nil, err
 			}
@@ -447,13 +447,11 @@ func (c *Committer) try(batch *[]*request, open **pendingCommit) error {
 			c.observeWait(more)
 			commit, next = ledger.NewCommit(&head, w.Records, c.now())
 			return commit, nil
-		}, w)
+		}
+		err = c.payBeside(func() error { return c.store.CommitLocked(ctx, build, w) })
 	default:
 		commit, next = ledger.NewCommit(c.head, w.Records, c.now())
-		done := make(chan error, 1)
-		go func() { done <- c.store.Commit(ctx, commit, w) }()
-		c.pay()
-		err = <-done
+		err = c.payBeside(func() error { return c.store.Commit(ctx, commit, w) })
 	}
 	switch {
 	case err == nil:
@@ -541,6 +539,14 @@ func (c *Committer) pay() {
 	}
 	clear(c.owed)
 	c.owed = c.owed[:0]
+}
+
+// payBeside has the store commit, and pays meanwhile.
+func (c *Committer) payBeside(commit func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- commit() }()
+	c.pay()
+	return <-done
 }
 
 // returnTaken sends back the requests of a batch that hold a stored event_id and returns the others.
