@@ -133,7 +133,12 @@ func (c *conn) do(ctx context.Context, request []byte) (status int, body []byte,
 	if err := c.open(ctx); err != nil {
 		return 0, nil, err
 	}
-	if err := c.extendDeadline(); err != nil {
+	err = c.extendDeadline()
+	if err == nil {
+		// The new deadline may have replaced that of an interrupt.
+		err = ctx.Err()
+	}
+	if err != nil {
 		c.close()
 		return 0, nil, err
 	}
