@@ -28,6 +28,7 @@ type lab struct {
 	hub      *tail.Hub
 	logs     bytes.Buffer
 	registry *prometheus.Registry
+	wait     time.Duration // what clients have from their beginning
 }
 
 func newLab(t *testing.T, change ...func(*tail.Limits)) *lab {
@@ -62,7 +63,7 @@ func (l *lab) open(from int64, q datastorage.EventQuery) *client {
 		l.t.Fatalf("Open: %v", err)
 	}
 	ctx, cancel := context.WithCancel(l.t.Context())
-	c := &client{lab: l, cancel: cancel, done: make(chan tail.Ended, 1), may: true}
+	c := &client{lab: l, cancel: cancel, done: make(chan tail.Ended, 1), may: true, wait: l.wait}
 	go func() {
 		defer r.Close()
 		c.done <- r.Serve(ctx, tail.Session{Send: c.send, Allowed: c.allowed})
@@ -513,11 +514,10 @@ func TestReader_Serve_CatchUps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLab(t, func(limits *tail.Limits) { limits.CatchUps, limits.PieceBytes = 2, 4000 })
 		l.log.fill(200, 50, 100)
+		l.wait = time.Second
 		var clients []*client
 		for range 20 {
-			c := l.open(0, datastorage.EventQuery{})
-			c.set(func() { c.wait = time.Second })
-			clients = append(clients, c)
+			clients = append(clients, l.open(0, datastorage.EventQuery{}))
 		}
 		time.Sleep(4 * time.Second)
 		synctest.Wait()
