@@ -8,7 +8,7 @@ import (
 	"github.com/datastorage-io/datastorage"
 )
 
-// Has reports whether an event comes with its body.
+// Has reports whether an event comes with its body, which Members are searched in.
 func (b *Bodies) Has(e *datastorage.EventHeader, body []byte) bool {
 	if slices.Contains(b.Categories, e.Category) {
 		return true

@@ -15,6 +15,14 @@ type Event struct {
 	datastorage.EventHeader
 	// Body is the event's canonical body; it may be nil unless the projection's Bodies ask for it.
 	Body []byte
+	// Number is the event's place among those of its producer; nil where the log has not looked for it in the body.
+	Number *Number
+}
+
+// Number is a place among the events of a producer; the zero Number is that of an event that has none.
+type Number struct {
+	ProducerID  string
+	ProducerSeq int64
 }
 
 // Bodies says which events come with their body: those that any of its parts names. Others may come with theirs too, since

@@ -93,6 +93,16 @@ func (r *Recent) from(index int64, limit int) (commits []recentCommit, size int6
 	return nil, 0
 }
 
+// unnumbered is the Number of events that have none.
+var unnumbered Number
+
+func numberOf(r *datastorage.Record) *Number {
+	if r.ProducerSeq == nil {
+		return &unnumbered
+	}
+	return &Number{r.ProducerID, *r.ProducerSeq}
+}
+
 func newBatch(commits []recentCommit, size int64, bodies Bodies) Batch {
 	last := &commits[len(commits)-1]
 	b := Batch{Next: last.next(), Size: size, CommittedAt: last.at, Events: make([]Event, 0, last.next()-commits[0].first)}
@@ -104,9 +114,11 @@ func newBatch(commits []recentCommit, size int64, bodies Bodies) Batch {
 				ActorID: record.ActorID, ResourceType: record.ResourceType, ResourceID: record.ResourceID,
 				Namespace: record.Namespace, ClusterName: record.ClusterName, CorrelationID: record.CorrelationID,
 			}}
-			if bodies.Has(&e.EventHeader, record.Body) {
+			// A body that is at hand is not searched for names of members.
+			if len(bodies.Members) > 0 || bodies.Has(&e.EventHeader, nil) {
 				e.Body = record.Body
 			}
+			e.Number = numberOf(record)
 			b.Events = append(b.Events, e)
 		}
 	}

@@ -82,19 +82,19 @@ func (Projection) Apply(ctx context.Context, tx project.Tx, events []project.Eve
 	batches := map[string]*batch{}
 	for i := range events {
 		e := &events[i]
-		id, seq, err := number(e.Body)
+		n, err := number(e)
 		if err != nil {
 			return fmt.Errorf("read the event at %d: %w", e.LogIndex, err)
 		}
-		if id == "" {
+		if n.ProducerID == "" {
 			continue
 		}
-		b := batches[id]
+		b := batches[n.ProducerID]
 		if b == nil {
 			b = &batch{lastTime: e.Time.UnixMicro()}
-			batches[id] = b
+			batches[n.ProducerID] = b
 		}
-		b.arrivals = append(b.arrivals, arrival{seq, e.LogIndex})
+		b.arrivals = append(b.arrivals, arrival{n.ProducerSeq, e.LogIndex})
 		b.lastTime, b.lastIndex = max(b.lastTime, e.Time.UnixMicro()), e.LogIndex
 	}
 	for _, id := range slices.Sorted(maps.Keys(batches)) {
@@ -105,41 +105,50 @@ func (Projection) Apply(ctx context.Context, tx project.Tx, events []project.Eve
 	return nil
 }
 
-// number reads producer_id and producer_seq of a body, which are members of it, in this order; "" when they are not.
-func number(body []byte) (id string, seq int64, err error) {
-	if !bytes.Contains(body, []byte(`"producer_id":`)) {
-		return "", 0, nil
+// number returns the number of an event; the zero Number when it has none.
+func number(e *project.Event) (project.Number, error) {
+	switch {
+	case e.Number != nil:
+		return *e.Number, nil
+	case !bytes.Contains(e.Body, []byte(`"producer_id":`)):
+		return project.Number{}, nil
 	}
+	return readNumber(e.Body)
+}
+
+// readNumber reads producer_id and producer_seq of a body, which are members of it, in this order; the zero Number when they
+// are not.
+func readNumber(body []byte) (n project.Number, err error) {
 	d := jsontext.NewDecoder(bytes.NewReader(body))
 	if _, err := d.ReadToken(); err != nil {
-		return "", 0, err
+		return n, err
 	}
 	for d.PeekKind() == '"' {
 		member, err := d.ReadToken()
 		if err != nil {
-			return "", 0, err
+			return n, err
 		}
 		switch member.String() {
 		case "producer_id":
 			value, err := d.ReadToken()
 			if err != nil {
-				return "", 0, err
+				return n, err
 			}
-			id = value.String()
+			n.ProducerID = value.String()
 		case "producer_seq":
 			value, err := d.ReadToken()
 			if err != nil {
-				return "", 0, err
+				return n, err
 			}
-			seq, err = value.Int()
-			return id, seq, err
+			n.ProducerSeq, err = value.Int()
+			return n, err
 		default:
 			if err := d.SkipValue(); err != nil {
-				return "", 0, err
+				return n, err
 			}
 		}
 	}
-	return "", 0, nil
+	return project.Number{}, nil
 }
 
 // apply adds the events of one producer.

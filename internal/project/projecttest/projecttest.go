@@ -83,6 +83,8 @@ type Log struct {
 	Projections project.Store
 	// CommitEvents is how many events Append puts into a commit, BatchEvents how many a projection applies at a time.
 	CommitEvents, BatchEvents int
+	// Recent, when set, is told of what Append stores, and is what CatchUp reads.
+	Recent *project.Recent
 	// Now is when commits are made; zero is the time.
 	Now time.Time
 }
@@ -141,9 +143,13 @@ func (l *Log) Append(events ...datastorage.Event) (first int64) {
 		for i, e := range events[:n] {
 			records[i] = record(l.t, e)
 		}
-		c, next := ledger.NewCommit(&head, records, l.now())
+		at := l.now()
+		c, next := ledger.NewCommit(&head, records, at)
 		if err := l.Events.Commit(l.t.Context(), c, &datastorage.Write{Records: records}); err != nil {
 			l.t.Fatalf("commit events of the test: %v", err)
+		}
+		if l.Recent != nil {
+			l.Recent.Committed(head.Size(), at, records)
 		}
 		head, events = next, events[n:]
 	}
@@ -190,8 +196,12 @@ func record(t testing.TB, e datastorage.Event) *datastorage.Record {
 // CatchUp applies to projections what they lack of the log.
 func (l *Log) CatchUp(projections ...project.Projection) {
 	l.t.Helper()
+	log := project.Log(l.Events)
+	if l.Recent != nil {
+		log = l.Recent
+	}
 	for _, p := range projections {
-		if err := project.CatchUp(l.t.Context(), limited{l.Events, l.BatchEvents}, l.Projections, p); err != nil {
+		if err := project.CatchUp(l.t.Context(), limited{log, l.BatchEvents}, l.Projections, p); err != nil {
 			l.t.Fatalf("apply the log to %s: %v", p.Name(), err)
 		}
 	}
@@ -244,7 +254,8 @@ func Parse(t testing.TB, lines []byte) (events []datastorage.Event) {
 }
 
 // CheckSplits checks, on SQLite, that the tables of a projection hold the same rows however the log is cut into commits and
-// batches, wherever a process stops and another goes on, and when they are built again.
+// batches, whether it is read from memory or from the store, wherever a process stops and another goes on, and when they
+// are built again.
 func CheckSplits(t *testing.T, p project.Projection, events []datastorage.Event) {
 	t.Helper()
 	whole := SQLite(t)
@@ -255,6 +266,9 @@ func CheckSplits(t *testing.T, p project.Projection, events []datastorage.Event)
 	for seed := range uint64(4) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		l := SQLite(t)
+		if seed%2 == 1 {
+			l.Recent = project.NewRecent(l.Events, 1<<20)
+		}
 		for at := 0; at < len(events); {
 			n := min(1+rng.IntN(1+len(events)/4), len(events)-at)
 			l.CommitEvents, l.BatchEvents = 1+rng.IntN(20), 1+rng.IntN(100)
