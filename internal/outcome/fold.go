@@ -244,7 +244,7 @@ func (r *record) outcome() *Outcome {
 
 // storeCorrelations writes what changed of which executions the correlations name.
 func (f *fold) storeCorrelations(ctx context.Context, tx project.Tx) error {
-	var rows [][]any
+	var rows []any
 	for _, id := range f.inOrder {
 		c := f.correlations[id]
 		if c.sole == c.was.sole && c.several == c.was.several {
@@ -254,10 +254,10 @@ func (f *fold) storeCorrelations(ctx context.Context, tx project.Tx) error {
 		if c.several {
 			several = 1
 		}
-		rows = append(rows, []any{c.id, c.sole, several})
+		rows = append(rows, c.id, c.sole, several)
 	}
 	return project.Insert(ctx, tx, "INSERT INTO "+correlationsTable+" (id, execution_id, several)",
-		"ON CONFLICT (id) DO UPDATE SET execution_id = excluded.execution_id, several = excluded.several", rows)
+		"ON CONFLICT (id) DO UPDATE SET execution_id = excluded.execution_id, several = excluded.several", 3, rows)
 }
 
 // place puts the outcomes of a correlation that name no execution where they belong: into the shadows when they join an

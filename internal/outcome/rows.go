@@ -49,14 +49,14 @@ func scanOutcome(r project.Row, first int) Outcome {
 	}
 }
 
-// values are the columns of a record in the order of outcomeColumns.
-func (r *record) values() []any {
+// appendValues appends the columns of a record in the order of outcomeColumns.
+func (r *record) appendValues(to []any) []any {
 	o := &r.Outcome
-	return []any{
+	return append(to,
 		r.id, r.link, int64(r.flags), o.At, o.LogIndex, o.Started, o.CorrelationID, o.ExecutionID,
 		o.IncidentType, o.WorkflowID, o.WorkflowVersion, o.ActionType, string(o.Status), o.EventOutcome, o.Severity,
 		o.Namespace, o.Cluster, o.Environment, o.Duration, int64(o.Mode),
-	}
+	)
 }
 
 // load reads the records of a table by id.
@@ -72,16 +72,17 @@ func load(ctx context.Context, tx project.Tx, table string, ids []string) (map[s
 
 // store inserts records or puts them in the place of those with their ids.
 func store(ctx context.Context, tx project.Tx, table string, records []*record) error {
-	rows := make([][]any, len(records))
-	for i, r := range records {
-		rows[i] = r.values()
+	columns := strings.Split(outcomeColumns, ", ")
+	rows := make([]any, 0, len(records)*len(columns))
+	for _, r := range records {
+		rows = r.appendValues(rows)
 	}
 	var set []string
-	for _, column := range strings.Split(outcomeColumns, ", ")[1:] {
+	for _, column := range columns[1:] {
 		set = append(set, column+" = excluded."+column)
 	}
 	return project.Insert(ctx, tx, "INSERT INTO "+table+" ("+outcomeColumns+")",
-		"ON CONFLICT (id) DO UPDATE SET "+strings.Join(set, ", "), rows)
+		"ON CONFLICT (id) DO UPDATE SET "+strings.Join(set, ", "), len(columns), rows)
 }
 
 // removeSize is how many rows one statement deletes; a smaller set repeats its last element.
@@ -104,26 +105,26 @@ func remove(ctx context.Context, tx project.Tx, table string, ids []string) erro
 
 // store writes the changes of rollups and counts.
 func (d *deltas) store(ctx context.Context, tx project.Tx) error {
-	var rows [][]any
+	var rows []any
 	for _, key := range d.sortedRollups() {
 		t := d.rollups[key]
-		rows = append(rows, []any{
+		rows = append(rows,
 			int64(key.level), key.bucket, key.hash(), key.incidentType, key.workflowID, key.workflowVersion, key.actionType,
 			t.Total, t.Successful, t.Failed, t.Selected, t.Chained, t.Escalated,
-		})
+		)
 	}
 	err := project.Insert(ctx, tx, "INSERT INTO "+rollupsTable+" (level, bucket, dimensions, incident_type, workflow_id, "+
 		"workflow_version, action_type, "+tallyColumns+")",
-		"ON CONFLICT (level, bucket, dimensions) DO UPDATE SET "+sums(rollupsTable, tallyColumns), rows)
+		"ON CONFLICT (level, bucket, dimensions) DO UPDATE SET "+sums(rollupsTable, tallyColumns), 13, rows)
 	if err != nil {
 		return err
 	}
 	rows = nil
 	for _, key := range d.sortedCounts() {
-		rows = append(rows, []any{key.kind, key.bucket, key.value, d.counts[key]})
+		rows = append(rows, key.kind, key.bucket, key.value, d.counts[key])
 	}
 	return project.Insert(ctx, tx, "INSERT INTO "+countsTable+" (kind, bucket, value, total)",
-		"ON CONFLICT (kind, bucket, value) DO UPDATE SET "+sums(countsTable, "total"), rows)
+		"ON CONFLICT (kind, bucket, value) DO UPDATE SET "+sums(countsTable, "total"), 4, rows)
 }
 
 // tallyColumns are the columns of a Tally.

@@ -6,7 +6,7 @@ const Name = "outcomes"
 // version changes with what the tables hold.
 const version = 1
 
-// outcomeColumns hold an Outcome; see record.values for what stands in them.
+// outcomeColumns hold an Outcome; see record.appendValues for what stands in them.
 const outcomeColumns = "id, link, flags, at, log_index, started, correlation_id, execution_id, incident_type, workflow_id, " +
 	"workflow_version, action_type, status, event_outcome, severity, namespace, cluster, environment, duration_ms, ai_mode"
 

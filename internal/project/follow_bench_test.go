@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"runtime"
 	"syscall"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"github.com/datastorage-io/datastorage"
 	"github.com/datastorage-io/datastorage/internal/bench"
 	"github.com/datastorage-io/datastorage/internal/outcome"
+	"github.com/datastorage-io/datastorage/internal/postgres"
 	"github.com/datastorage-io/datastorage/internal/project"
 	"github.com/datastorage-io/datastorage/internal/project/correlations"
 	"github.com/datastorage-io/datastorage/internal/project/producers"
@@ -34,7 +36,7 @@ const (
 )
 
 // BenchmarkFollow has a runner follow a log that grows by followClients*followSteps events a round: those of `datastorage
-// bench`, and those of the recorded runs. cpu-ns/event is what this process takes, ns/event has the store's part too.
+// bench`, and those of the recorded runs. cpu-ns/event is how long this process computes, server-ns/event how long PostgreSQL does.
 func BenchmarkFollow(b *testing.B) {
 	stores := map[string]func(testing.TB) *projecttest.Log{"SQLite": projecttest.SQLite, "PostgreSQL": projecttest.PostgreSQL}
 	sources := map[string]func(*testing.B) func(client int) []byte{"bench": benchSource, "runs": runsSource}
@@ -63,10 +65,11 @@ func benchmarkFollow(b *testing.B, l *projecttest.Log, next func(client int) []b
 	rules := datastorage.Rules{AnyCategory: true, RetentionDays: datastorage.DefaultRetentionDays}
 	var (
 		first        int64
-		cpu          time.Duration
+		cpu, server  time.Duration
 		allocs       uint64
 		before, then runtime.MemStats
 	)
+	serverTime := serverTime(b, l)
 	b.ResetTimer()
 	for range b.N {
 		b.StopTimer()
@@ -85,7 +88,7 @@ func benchmarkFollow(b *testing.B, l *projecttest.Log, next func(client int) []b
 		}
 		runtime.GC() // what made the events is not part of it
 		runtime.ReadMemStats(&before)
-		used := cpuTime(b)
+		used, served := cpuTime(b), serverTime()
 		b.StartTimer()
 		applied, err := runner.Step(b.Context())
 		if err != nil || applied != followClients*followSteps {
@@ -93,12 +96,14 @@ func benchmarkFollow(b *testing.B, l *projecttest.Log, next func(client int) []b
 		}
 		b.StopTimer()
 		cpu += cpuTime(b) - used
+		server += serverTime() - served
 		runtime.ReadMemStats(&then)
 		allocs += then.Mallocs - before.Mallocs
 	}
 	events := float64(first)
 	b.ReportMetric(float64(b.Elapsed())/events, "ns/event")
 	b.ReportMetric(float64(cpu)/events, "cpu-ns/event")
+	b.ReportMetric(float64(server)/events, "server-ns/event")
 	b.ReportMetric(float64(allocs)/events, "allocs/event")
 	b.ReportMetric(float64(store.statements)/float64(b.N), "statements/round")
 	b.ReportMetric(0, "ns/op")
@@ -111,6 +116,32 @@ func cpuTime(b *testing.B) time.Duration {
 		b.Fatal(err)
 	}
 	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
+}
+
+// serverTime returns what tells how long the process of PostgreSQL has computed that updates projections.
+func serverTime(b *testing.B, l *projecttest.Log) func() time.Duration {
+	if _, ok := l.Projections.(*postgres.Projections); !ok {
+		return func() time.Duration { return 0 }
+	}
+	var path string
+	err := l.Projections.Update(b.Context(), func(tx project.Tx) error {
+		return tx.Query(b.Context(), "SELECT pg_backend_pid()", nil, func(r project.Row) error {
+			path = fmt.Sprintf("/proc/%d/schedstat", r.Int(0))
+			return nil
+		})
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return func() time.Duration {
+		var ns int64
+		if text, err := os.ReadFile(path); err != nil {
+			b.Fatal(err)
+		} else if _, err := fmt.Sscan(string(text), &ns); err != nil {
+			b.Fatal(err)
+		}
+		return time.Duration(ns)
+	}
 }
 
 // benchSource returns what makes the next event of a client as `datastorage bench` does.

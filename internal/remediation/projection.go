@@ -151,20 +151,21 @@ func load(ctx context.Context, tx project.Tx, ids []string) (map[string]*Facts, 
 
 // store inserts rows or puts them in the place of those that are there.
 func store(ctx context.Context, tx project.Tx, ids []string, known map[string]*Facts) error {
-	rows := make([][]any, len(ids))
-	for i, id := range ids {
-		rows[i] = known[id].row(id)
+	names := strings.Split(columns, ", ")
+	rows := make([]any, 0, len(ids)*len(names))
+	for _, id := range ids {
+		rows = known[id].appendRow(rows, id)
 	}
 	var set []string
-	for _, name := range strings.Split(columns, ", ")[1:] {
+	for _, name := range names[1:] {
 		set = append(set, name+" = excluded."+name)
 	}
 	return project.Insert(ctx, tx, "INSERT INTO "+rowsTable+" ("+columns+")",
-		"ON CONFLICT (correlation_id) DO UPDATE SET "+strings.Join(set, ", "), rows)
+		"ON CONFLICT (correlation_id) DO UPDATE SET "+strings.Join(set, ", "), len(names), rows)
 }
 
-// row is the row of a remediation, in the order of columns.
-func (f *Facts) row(id string) []any {
+// appendRow appends the row of a remediation, in the order of columns.
+func (f *Facts) appendRow(to []any, id string) []any {
 	target, owner := f.known["target"].Target(), f.known["remediation_target"].Target()
 	var flags int64
 	if _, ok := f.known["workflow_id"]; ok {
@@ -178,9 +179,9 @@ func (f *Facts) row(id string) []any {
 	for _, fact := range f.known {
 		latest = max(latest, fact.LogIndex)
 	}
-	return []any{
+	return append(to,
 		id, strings.ToLower(target.Kind), target.Name, target.Namespace, strings.ToLower(owner.Kind), owner.Name, owner.Namespace,
 		f.Text("cluster"), f.at().UnixMicro(), latest, flags,
 		f.Text("pre_remediation_spec_hash"), f.Text("post_remediation_spec_hash"), f.encode(),
-	}
+	)
 }

@@ -105,7 +105,7 @@ func TestProjection_Apply(t *testing.T) {
 			}
 			want := map[string]string{}
 			for id, f := range naive(events) {
-				values := f.row(id)
+				values := f.appendRow(nil, id)
 				if facts := jsontext.Value(values[13].([]byte)); !facts.IsValid() {
 					t.Fatalf("the facts of %s are not JSON: %s", id, facts)
 				}

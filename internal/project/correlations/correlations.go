@@ -6,6 +6,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/datastorage-io/datastorage"
 	"github.com/datastorage-io/datastorage/internal/project"
@@ -63,11 +64,13 @@ type row struct {
 	firstTime, lastTime      int64
 	firstIndex, lastIndex    int64
 	success, failure, others int64
-	marks                    marks
+	adds                     []int // the numbers of the marks of its events
+	marks                    marks // what it has
 }
 
 // Apply implements project.Projection.
 func (Projection) Apply(ctx context.Context, tx project.Tx, events []project.Event) error {
+	known := newVocabulary()
 	rows := map[string]*row{}
 	for i := range events {
 		e := &events[i].EventHeader
@@ -78,23 +81,17 @@ func (Projection) Apply(ctx context.Context, tx project.Tx, events []project.Eve
 			rows[e.CorrelationID] = r
 		}
 		r.add(e)
-	}
-	ids := slices.Sorted(maps.Keys(rows))
-	if err := loadMarks(ctx, tx, ids, rows); err != nil {
-		return err
-	}
-	for i := range events {
-		e := &events[i].EventHeader
-		m := &rows[e.CorrelationID].marks
-		m.add(markType, e.Type)
+		r.mark(known.number(markType, e.Type))
 		if e.Namespace != "" {
-			m.add(markNamespace, e.Namespace)
+			r.mark(known.number(markNamespace, e.Namespace))
 		}
 	}
-	if err := storeRows(ctx, tx, ids, rows); err != nil {
+	// In the order of their key, as the table is.
+	sorted := slices.SortedFunc(maps.Values(rows), func(a, b *row) int { return strings.Compare(a.id, b.id) })
+	if err := storeRows(ctx, tx, sorted, rows, known); err != nil {
 		return err
 	}
-	return storeSpilled(ctx, tx, ids, rows)
+	return storeSpilled(ctx, tx, sorted)
 }
 
 func (r *row) add(e *datastorage.EventHeader) {
@@ -110,40 +107,63 @@ func (r *row) add(e *datastorage.EventHeader) {
 	}
 }
 
-// loadMarks reads the marks that correlations have.
-func loadMarks(ctx context.Context, tx project.Tx, ids []string, rows map[string]*row) error {
-	const statement = `SELECT correlation_id, marks, spilled FROM p_correlations_{g} WHERE correlation_id IN`
-	return project.QueryIn(ctx, tx, statement, ids, func(r project.Row) error {
-		rows[r.Text(0)].marks = marks{inline: r.Text(1), spilled: r.Int(2)}
-		return nil
-	})
+func (r *row) mark(number int) {
+	if !slices.Contains(r.adds, number) {
+		r.adds = append(r.adds, number)
+	}
 }
 
-// storeRows adds to the rows of correlations, in order of their key, as the table is.
-func storeRows(ctx context.Context, tx project.Tx, ids []string, rows map[string]*row) error {
-	values := make([][]any, len(ids))
-	for i, id := range ids {
-		r := rows[id]
-		values[i] = []any{id, r.firstTime, r.lastTime, r.firstIndex, r.lastIndex, r.success, r.failure, r.others, r.marks.inline, r.marks.spilled}
+// storeRows adds to the rows of correlations. One that is new has the marks of its events. Those of the others are only known
+// when that is done, and change less often than their counts.
+func storeRows(ctx context.Context, tx project.Tx, sorted []*row, rows map[string]*row, known *vocabulary) error {
+	var changed []*row
+	for _, r := range sorted {
+		r.marks.add(known, r.adds)
 	}
-	return project.Insert(ctx, tx, `INSERT INTO p_correlations_{g} AS old `+
+	err := upsert(ctx, tx, sorted, `first_time = CASE WHEN excluded.first_time < old.first_time THEN excluded.first_time ELSE old.first_time END, `+
+		`last_time = CASE WHEN excluded.last_time > old.last_time THEN excluded.last_time ELSE old.last_time END, `+
+		`last_index = excluded.last_index, successes = old.successes + excluded.successes, `+
+		`failures = old.failures + excluded.failures, pending = old.pending + excluded.pending`,
+		func(stored project.Row) error {
+			r := rows[stored.Text(0)]
+			has := marks{inline: stored.Text(1), spilled: stored.Int(2)}
+			if has.inline == r.marks.inline && has.spilled == r.marks.spilled {
+				return nil
+			}
+			r.marks = has
+			r.marks.add(known, r.adds)
+			if has.inline != r.marks.inline || has.spilled != r.marks.spilled {
+				changed = append(changed, r)
+			}
+			return nil
+		})
+	if err != nil {
+		return err
+	}
+	return upsert(ctx, tx, changed, `marks = excluded.marks, spilled = excluded.spilled`, func(project.Row) error { return nil })
+}
+
+// upsert inserts rows or changes those that are there, and calls each with correlation_id, marks and spilled of what that
+// makes of them.
+func upsert(ctx context.Context, tx project.Tx, rows []*row, change string, each func(project.Row) error) error {
+	const columns = 10
+	values := make([]any, 0, len(rows)*columns)
+	for _, r := range rows {
+		values = append(values, r.id, r.firstTime, r.lastTime, r.firstIndex, r.lastIndex, r.success, r.failure, r.others, r.marks.inline, r.marks.spilled)
+	}
+	return project.InsertReturning(ctx, tx, `INSERT INTO p_correlations_{g} AS old `+
 		`(correlation_id, first_time, last_time, first_index, last_index, successes, failures, pending, marks, spilled)`,
-		`ON CONFLICT (correlation_id) DO UPDATE SET `+
-			`first_time = CASE WHEN excluded.first_time < old.first_time THEN excluded.first_time ELSE old.first_time END, `+
-			`last_time = CASE WHEN excluded.last_time > old.last_time THEN excluded.last_time ELSE old.last_time END, `+
-			`last_index = excluded.last_index, successes = old.successes + excluded.successes, `+
-			`failures = old.failures + excluded.failures, pending = old.pending + excluded.pending, `+
-			`marks = excluded.marks, spilled = excluded.spilled`, values)
+		`ON CONFLICT (correlation_id) DO UPDATE SET `+change+` RETURNING correlation_id, marks, spilled`, columns, values, each)
 }
 
 // storeSpilled stores the marks that have no place in their rows.
-func storeSpilled(ctx context.Context, tx project.Tx, ids []string, rows map[string]*row) error {
-	var values [][]any
-	for _, id := range ids {
-		for _, m := range rows[id].marks.more {
-			values = append(values, []any{id, m})
+func storeSpilled(ctx context.Context, tx project.Tx, rows []*row) error {
+	var values []any
+	for _, r := range rows {
+		for _, m := range r.marks.more {
+			values = append(values, r.id, m)
 		}
 	}
 	return project.Insert(ctx, tx, `INSERT INTO p_correlations_marks_{g} (correlation_id, mark)`,
-		`ON CONFLICT (correlation_id, mark) DO NOTHING`, values)
+		`ON CONFLICT (correlation_id, mark) DO NOTHING`, 2, values)
 }

@@ -1,7 +1,7 @@
 package correlations
 
 import (
-	"slices"
+	"bytes"
 	"strings"
 )
 
@@ -29,20 +29,42 @@ var escape = strings.NewReplacer("%", "%25", markEnd, "%0A")
 // mark returns the text of a mark: its kind and its value.
 func mark(kind byte, value string) string { return string(kind) + escape.Replace(value) }
 
-// add adds a mark unless it is there.
-func (m *marks) add(kind byte, value string) {
-	enclosed := markEnd + mark(kind, value) + markEnd
-	text := enclosed[len(markEnd) : len(enclosed)-len(markEnd)]
-	if strings.Contains(m.inline, enclosed) || slices.Contains(m.more, text) {
-		return
+// vocabulary numbers the marks of a batch: most of its events have the same few.
+type vocabulary struct {
+	numbers  map[byte]map[string]int // by kind and value
+	enclosed []string                // by number: each between two markEnd
+}
+
+func newVocabulary() *vocabulary {
+	return &vocabulary{numbers: map[byte]map[string]int{markType: {}, markNamespace: {}}}
+}
+
+func (v *vocabulary) number(kind byte, value string) int {
+	n, ok := v.numbers[kind][value]
+	if !ok {
+		n = len(v.enclosed)
+		v.numbers[kind][value] = n
+		v.enclosed = append(v.enclosed, markEnd+mark(kind, value)+markEnd)
 	}
-	switch {
-	case m.inline == "":
-		m.inline = enclosed
-	case strings.Count(m.inline, markEnd) <= maxMarks:
-		m.inline += text + markEnd
-	default:
-		m.spilled = 1
-		m.more = append(m.more, text)
+	return n
+}
+
+// add adds marks by number, in this order, unless they are there.
+func (m *marks) add(v *vocabulary, numbers []int) {
+	inline := []byte(m.inline)
+	for _, n := range numbers {
+		enclosed := v.enclosed[n]
+		text := enclosed[len(markEnd):]
+		switch {
+		case bytes.Contains(inline, []byte(enclosed)):
+		case len(inline) == 0:
+			inline = append(inline, enclosed...)
+		case bytes.Count(inline, []byte(markEnd)) <= maxMarks:
+			inline = append(inline, text...)
+		default:
+			m.spilled = 1
+			m.more = append(m.more, text[:len(text)-len(markEnd)])
+		}
 	}
+	m.inline = string(inline)
 }

@@ -101,12 +101,12 @@ func (c *change) store(ctx context.Context, tx project.Tx) error {
 		}
 	}
 	c.Gaps += int64(len(c.opened) - len(c.closed))
-	gaps := make([][]any, len(c.opened))
-	for i, g := range c.opened {
+	gaps := make([]any, 0, 3*len(c.opened))
+	for _, g := range c.opened {
 		c.Missing += g.Last - g.First + 1
-		gaps[i] = []any{c.ID, g.Last, g.First}
+		gaps = append(gaps, c.ID, g.Last, g.First)
 	}
-	if err := project.Insert(ctx, tx, `INSERT INTO p_producers_gaps_{g} (producer_id, last, first)`, ``, gaps); err != nil {
+	if err := project.Insert(ctx, tx, `INSERT INTO p_producers_gaps_{g} (producer_id, last, first)`, ``, 3, gaps); err != nil {
 		return err
 	}
 	if err := c.storeRepeats(ctx, tx); err != nil {
@@ -117,7 +117,7 @@ func (c *change) store(ctx context.Context, tx project.Tx) error {
 		`ON CONFLICT (producer_id) DO UPDATE SET lowest = excluded.lowest, highest = excluded.highest, events = excluded.events, `+
 			`missing = excluded.missing, gaps = excluded.gaps, repeats = excluded.repeats, last_time = excluded.last_time, `+
 			`last_index = excluded.last_index`,
-		[][]any{{c.ID, c.Lowest, c.Highest, c.Events, c.Missing, c.Gaps, c.Repeats, c.lastTime, c.LastIndex}})
+		9, []any{c.ID, c.Lowest, c.Highest, c.Events, c.Missing, c.Gaps, c.Repeats, c.lastTime, c.LastIndex})
 }
 
 // storeRepeats keeps the repeats that were stored first.
@@ -125,9 +125,9 @@ func (c *change) storeRepeats(ctx context.Context, tx project.Tx) error {
 	slices.SortFunc(c.repeated, func(a, b arrival) int { return cmp.Compare(a.index, b.index) })
 	kept := min(int64(len(c.repeated)), max(0, MaxRepeats-c.Repeats))
 	c.Repeats += int64(len(c.repeated))
-	rows := make([][]any, kept)
-	for i, a := range c.repeated[:kept] {
-		rows[i] = []any{c.ID, a.index, a.seq}
+	rows := make([]any, 0, 3*kept)
+	for _, a := range c.repeated[:kept] {
+		rows = append(rows, c.ID, a.index, a.seq)
 	}
-	return project.Insert(ctx, tx, `INSERT INTO p_producers_repeats_{g} (producer_id, log_index, seq)`, ``, rows)
+	return project.Insert(ctx, tx, `INSERT INTO p_producers_repeats_{g} (producer_id, log_index, seq)`, ``, 3, rows)
 }
