@@ -8,12 +8,13 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// canonicalizer brings a valid JSON object into the form that Canonical describes, in one pass, and checks on the way
-// what checkValue checks, and how deep it is nested. Its buffers can be used again.
+// canonicalizer brings a JSON object into the form that Canonical describes, in one pass, and refuses on the way what
+// Canonical refuses, what checkValue finds, and what is nested too deep. Its buffers can be used again.
 type canonicalizer struct {
-	src   []byte
-	at    int
+	scanner
+	// dst holds the canonical form of what was read before from. What was read since then is canonical as it stands.
 	dst   []byte
+	from  int
 	depth int
 	fault string // what is wrong; the pass ends there
 
@@ -22,200 +23,230 @@ type canonicalizer struct {
 	plain   []byte       // for unescaping
 }
 
-// memberSpan is a member of an object in dst: its name with the quotes, and where its value ends.
+// memberSpan is a member of an object in the canonical form: its name with the quotes, and where its value ends.
 type memberSpan struct{ start, nameEnd, end int }
 
 // maxScratch is how much memory a canonicalizer keeps between uses, in bytes.
 const maxScratch = 64 << 10
 
-// run returns raw, which the decoder has found valid, in canonical form, or "" and what is wrong with it.
-func (c *canonicalizer) run(raw jsontext.Value) (data jsontext.Value, fault string) {
-	// No part of the canonical form is longer than what it stands for.
-	*c = canonicalizer{src: raw, dst: make([]byte, 0, len(raw)), members: c.members[:0], sorted: c.sorted, plain: c.plain}
-	c.value()
-	data, fault = c.dst, c.fault
-	c.src, c.dst = nil, nil
-	if cap(c.sorted)+cap(c.plain) > maxScratch {
-		c.sorted, c.plain = nil, nil
-	}
-	if fault != "" {
-		return nil, fault
-	}
-	return data, ""
-}
+// notJSON is the fault of what the canonicalizer cannot read, or Canonical refuses.
+const notJSON = "is not valid JSON"
 
-// value appends the next value.
-func (c *canonicalizer) value() {
-	switch b := c.next(); b {
-	case '{':
-		c.object()
-	case '[':
-		c.elements()
-	case '"':
-		c.text()
-	case 't', 'n':
-		c.copy(4)
-	case 'f':
-		c.copy(5)
+// run reads the object that begins at src[at]. It returns a copy of it in canonical form and the index behind it, or what
+// is wrong with it.
+func (c *canonicalizer) run(src []byte, at int) (data jsontext.Value, end int, fault string) {
+	c.scanner, c.dst, c.from, c.depth, c.fault, c.members = scanner{src, at}, c.dst[:0], at, 0, "", c.members[:0]
+	switch {
+	case !c.object():
+		fault = c.fault
+	case len(c.dst) == 0:
+		data = bytes.Clone(c.src[at:c.at])
 	default:
-		end := numberEnd(c.src, c.at)
-		c.fail(checkNumber(c.src[c.at:end]))
-		c.copy(end - c.at)
+		c.flush(c.at)
+		data = bytes.Clone(c.dst)
 	}
+	c.src = nil
+	if cap(c.dst)+cap(c.sorted)+cap(c.plain) > maxScratch {
+		c.dst, c.sorted, c.plain = nil, nil, nil
+	}
+	return data, c.at, fault
 }
 
-// next skips white space and returns the byte behind it.
+// fail notes what is wrong, and is false when something is.
+func (c *canonicalizer) fail(fault string) bool {
+	c.fault = fault
+	return fault == ""
+}
+
+// flush puts into dst what was read up to end and is not there yet.
+func (c *canonicalizer) flush(end int) {
+	c.dst = append(c.dst, c.src[c.from:end]...)
+	c.from = end
+}
+
+// length is how long the canonical form of what was read is.
+func (c *canonicalizer) length() int { return len(c.dst) + c.at - c.from }
+
+// span returns a part of the canonical form that lies between two flushes.
+func (c *canonicalizer) span(start, end int) []byte {
+	if start < len(c.dst) {
+		return c.dst[start:end]
+	}
+	shift := c.from - len(c.dst)
+	return c.src[start+shift : end+shift]
+}
+
+// next leaves out white space and returns the byte behind it, 0 at the end.
 func (c *canonicalizer) next() byte {
-	for {
-		switch b := c.src[c.at]; b {
-		case ' ', '\t', '\r', '\n':
-			c.at++
-		default:
-			return b
+	if c.at < len(c.src) && c.src[c.at] > ' ' {
+		return c.src[c.at]
+	}
+	end := c.at
+	b := c.scanner.next()
+	if c.at > end {
+		c.flush(end)
+		c.from = c.at
+	}
+	return b
+}
+
+// value reads the next value; like the methods below, it is false when something is wrong.
+func (c *canonicalizer) value() bool {
+	switch c.next() {
+	case '{':
+		return c.object()
+	case '[':
+		return c.elements()
+	case '"':
+		return c.text()
+	case 't', 'f', 'n':
+		return c.word() || c.fail(notJSON)
+	default:
+		start := c.at
+		if !c.number() {
+			return c.fail(notJSON)
 		}
+		return c.fail(checkNumber(c.src[start:c.at]))
 	}
 }
 
-func (c *canonicalizer) copy(n int) {
-	c.dst = append(c.dst, c.src[c.at:c.at+n]...)
-	c.at += n
-}
-
-// fail notes the first fault.
-func (c *canonicalizer) fail(fault string) {
-	if c.fault == "" {
-		c.fault = fault
-	}
-}
-
-// enter counts a level of nesting; false when it is one too many.
+// enter reads an opening bracket, which is a level of nesting.
 func (c *canonicalizer) enter() bool {
+	c.at++
 	c.depth++
-	if c.depth > MaxEventDataDepth {
-		c.fail("must be nested at most " + strconv.Itoa(MaxEventDataDepth) + " deep")
-		return false
-	}
+	return c.depth <= MaxEventDataDepth || c.fail("must be nested at most "+strconv.Itoa(MaxEventDataDepth)+" deep")
+}
+
+// leave reads a closing bracket.
+func (c *canonicalizer) leave() bool {
+	c.at++
+	c.depth--
 	return true
 }
 
-func (c *canonicalizer) elements() {
+func (c *canonicalizer) elements() bool {
 	if !c.enter() {
-		return
+		return false
 	}
-	for more := c.open(']'); more; more = c.more(']') {
-		if c.value(); c.fault != "" {
-			return
+	if c.next() == ']' {
+		return c.leave()
+	}
+	for c.value() {
+		switch c.next() {
+		case ',':
+			c.at++
+		case ']':
+			return c.leave()
+		default:
+			return c.fail(notJSON)
 		}
 	}
-	c.depth--
+	return false
 }
 
-func (c *canonicalizer) object() {
+func (c *canonicalizer) object() bool {
 	if !c.enter() {
-		return
+		return false
+	}
+	if c.next() == '}' {
+		return c.leave()
 	}
 	first, ordered := len(c.members), true
-	for more := c.open('}'); more; more = c.more('}') {
-		m := memberSpan{start: len(c.dst)}
-		c.next()
-		c.text()
-		m.nameEnd = len(c.dst)
-		c.next()
-		c.copy(1)
-		if c.value(); c.fault != "" {
-			return
-		}
-		m.end = len(c.dst)
-		if last := len(c.members) - 1; last >= first && ordered {
-			ordered = c.compare(c.members[last], m) < 0
-		}
-		c.members = append(c.members, m)
-	}
-	if !ordered {
-		c.reorder(c.members[first:])
-	}
-	c.members = c.members[:first]
-	c.depth--
-}
-
-// open appends an opening bracket; false when its closing one follows at once.
-func (c *canonicalizer) open(closing byte) bool {
-	c.copy(1)
-	return !c.closes(closing)
-}
-
-// more appends what follows an element: a comma, or the closing bracket, and then it is false.
-func (c *canonicalizer) more(closing byte) bool {
-	if c.closes(closing) {
-		return false
-	}
-	c.copy(1)
-	return true
-}
-
-func (c *canonicalizer) closes(closing byte) bool {
-	if c.next() != closing {
-		return false
-	}
-	c.copy(1)
-	return true
-}
-
-// text appends a string.
-func (c *canonicalizer) text() {
-	end := stringEnd(c.src, c.at)
-	quoted := c.src[c.at:end]
-	if hasShortEscapes(quoted) {
-		c.copy(len(quoted))
-		return
-	}
-	c.fail(checkString(quoted))
-	c.at = end
-	var err error
-	if c.plain, err = jsontext.AppendUnquote(c.plain[:0], quoted); err == nil {
-		c.dst, err = jsontext.AppendQuote(c.dst, c.plain)
-	}
-	if err != nil {
-		c.fail("is not valid JSON")
-	}
-}
-
-// hasShortEscapes reports whether a quoted string has no escapes but those of two characters that RFC 8785 asks for: it
-// is canonical then.
-func hasShortEscapes(quoted []byte) bool {
-	for i := 0; ; i += 2 {
-		n := bytes.IndexByte(quoted[i:], '\\')
-		if n < 0 {
-			return true
-		}
-		i += n
-		switch quoted[i+1] {
-		case '"', '\\', 'b', 'f', 'n', 'r', 't':
+	var last []byte
+	for c.member(&last, &ordered) {
+		switch c.next() {
+		case ',':
+			c.at++
+		case '}':
+			if !ordered && !c.reorder(first) {
+				return false
+			}
+			c.members = c.members[:first]
+			return c.leave()
 		default:
-			return false
+			return c.fail(notJSON)
 		}
 	}
+	return false
 }
 
-// reorder brings the members of an object, which stand at the end of dst before the closing brace, into order.
-func (c *canonicalizer) reorder(members []memberSpan) {
+// member reads a name and its value.
+func (c *canonicalizer) member(last *[]byte, ordered *bool) bool {
+	if c.next() != '"' {
+		return c.fail(notJSON)
+	}
+	m := memberSpan{start: c.length()}
+	if !c.text() {
+		return false
+	}
+	m.nameEnd = c.length()
+	name := c.span(m.start, m.nameEnd)
+	*ordered = *ordered && (*last == nil || compareNames(*last, name) < 0)
+	*last = name
+	if c.next() != ':' {
+		return c.fail(notJSON)
+	}
+	c.at++
+	if !c.value() {
+		return false
+	}
+	m.end = c.length()
+	c.members = append(c.members, m)
+	return true
+}
+
+// text reads a string.
+func (c *canonicalizer) text() bool {
+	start := c.at
+	switch c.scanner.text() {
+	case malformed:
+		return c.fail(notJSON)
+	case other:
+		quoted := c.src[start:c.at]
+		c.flush(start)
+		c.from = c.at
+		var err error
+		if c.plain, err = jsontext.AppendUnquote(c.plain[:0], quoted); err == nil {
+			c.dst, err = jsontext.AppendQuote(c.dst, c.plain)
+		}
+		if err != nil {
+			return c.fail(notJSON)
+		}
+		return c.fail(checkString(quoted))
+	}
+	return true
+}
+
+// reorder brings the members from the first on, which end what was read, into order.
+func (c *canonicalizer) reorder(first int) bool {
+	c.flush(c.at)
+	members := c.members[first:]
 	start := members[0].start
 	slices.SortFunc(members, c.compare)
 	c.sorted = c.sorted[:0]
-	for _, m := range members {
+	for i, m := range members {
+		if i > 0 && c.compare(members[i-1], m) == 0 {
+			return c.fail(notJSON) // a name stands twice
+		}
 		c.sorted = append(append(c.sorted, c.dst[m.start:m.end]...), ',')
 	}
 	copy(c.dst[start:], c.sorted[:len(c.sorted)-1])
+	return true
 }
 
-// compare orders members by the UTF-16 code units of their names, as RFC 8785 does.
+// compare orders members, all of which are in dst, by their names.
 func (c *canonicalizer) compare(a, b memberSpan) int {
-	x, y := c.dst[a.start+1:a.nameEnd-1], c.dst[b.start+1:b.nameEnd-1]
-	if bytes.IndexByte(x, '\\') >= 0 || bytes.IndexByte(y, '\\') >= 0 {
-		// The names were quoted by this pass, so that unquoting them cannot fail.
-		x, _ = jsontext.AppendUnquote(nil, c.dst[a.start:a.nameEnd])
-		y, _ = jsontext.AppendUnquote(nil, c.dst[b.start:b.nameEnd])
+	return compareNames(c.dst[a.start:a.nameEnd], c.dst[b.start:b.nameEnd])
+}
+
+// compareNames orders quoted names, which are in canonical form, by their UTF-16 code units, as RFC 8785 does.
+func compareNames(x, y []byte) int {
+	if bytes.IndexByte(x, '\\') < 0 && bytes.IndexByte(y, '\\') < 0 {
+		return compareUTF16(x[1:len(x)-1], y[1:len(y)-1])
 	}
+	// Names in canonical form can be unquoted.
+	x, _ = jsontext.AppendUnquote(nil, x)
+	y, _ = jsontext.AppendUnquote(nil, y)
 	return compareUTF16(x, y)
 }
 

@@ -34,9 +34,19 @@ var bodyRules = Rules{AnyCategory: true, RetentionDays: DefaultRetentionDays}
 // Decode reads one event from a request body and fills in its defaults; the identifier stays nil when the producer sent
 // none. The error is an *Error with CodeValidation that names every bad field.
 func (r *Rules) Decode(raw []byte, now time.Time) (Event, error) {
+	var e Event
+	if r.quickly(raw, &e, now) {
+		return e, nil
+	}
+	return r.thoroughly(raw, now)
+}
+
+// thoroughly decodes one event, and finds everything that is wrong with it.
+func (r *Rules) thoroughly(raw []byte, now time.Time) (Event, error) {
 	d := borrowDecoder(raw)
 	defer d.giveBack()
-	faults, err := d.event(r, &d.one, now)
+	var e Event
+	faults, err := d.event(r, &e, now)
 	if err == nil {
 		err = d.end()
 	}
@@ -46,12 +56,20 @@ func (r *Rules) Decode(raw []byte, now time.Time) (Event, error) {
 	if len(faults) > 0 {
 		return Event{}, faults.err()
 	}
-	return d.one, nil
+	return e, nil
 }
 
 // DecodeBatch reads a JSON array of 1 to limit events. The error is an *Error: CodeTooLarge above the limit, else
 // CodeValidation, whose detail begins "event at index N:" for the first bad event.
 func (r *Rules) DecodeBatch(raw []byte, now time.Time, limit int) ([]Event, error) {
+	if events := r.quicklyAll(raw, now, limit); events != nil {
+		return events, nil
+	}
+	return r.thoroughlyAll(raw, now, limit)
+}
+
+// thoroughlyAll decodes a batch, and finds everything that is wrong with it.
+func (r *Rules) thoroughlyAll(raw []byte, now time.Time, limit int) ([]Event, error) {
 	d := borrowDecoder(raw)
 	defer d.giveBack()
 	if kind := d.dec.PeekKind(); kind != '[' {
@@ -150,7 +168,6 @@ type decoder struct {
 	dec   *jsontext.Decoder
 	buf   bytes.Buffer
 	canon canonicalizer
-	one   Event // of a body that holds one
 }
 
 var decoders = sync.Pool{New: func() any {
@@ -170,7 +187,6 @@ func (d *decoder) giveBack() {
 	// Nothing of the body stays referenced.
 	d.buf = bytes.Buffer{}
 	d.dec.Reset(&d.buf)
-	d.one = Event{}
 	decoders.Put(d)
 }
 
@@ -209,7 +225,7 @@ func (d *decoder) event(r *Rules, e *Event, now time.Time) (faults, error) {
 	if _, err := d.dec.ReadToken(); err != nil {
 		return nil, d.syntaxError(err)
 	}
-	v := eventDecoder{rules: r, event: e, now: now, canon: &d.canon}
+	v := eventDecoder{rules: r, now: now, canon: &d.canon}
 	for d.dec.PeekKind() != '}' {
 		name, err := d.dec.ReadValue()
 		if err != nil {
@@ -227,6 +243,7 @@ func (d *decoder) event(r *Rules, e *Event, now time.Time) (faults, error) {
 		return nil, d.syntaxError(err)
 	}
 	v.finish()
+	*e = v.event
 	return v.faults, nil
 }
 

@@ -100,7 +100,7 @@ var (
 // eventDecoder fills one event, member by member, and gathers the faults of all of them.
 type eventDecoder struct {
 	rules  *Rules
-	event  *Event
+	event  Event
 	now    time.Time
 	canon  *canonicalizer
 	faults faults // nil while there is none
@@ -143,8 +143,13 @@ func (v *eventDecoder) member(f *field, raw jsontext.Value) {
 			return
 		}
 	}
-	e := v.event
-	v.event.Sent |= FieldSet(f.bit)
+	v.set(f, raw)
+}
+
+// set decodes a member that the contract knows, and that has a value; checkValue finds nothing wrong with it.
+func (v *eventDecoder) set(f *field, raw jsontext.Value) {
+	e := &v.event
+	e.Sent |= FieldSet(f.bit)
 	switch f.bit {
 	case FieldActorID:
 		e.ActorID = v.text(f, raw)
@@ -205,7 +210,7 @@ func (v *eventDecoder) member(f *field, raw jsontext.Value) {
 
 // finish checks what only the whole event can tell, and fills in the defaults.
 func (v *eventDecoder) finish() {
-	e := v.event
+	e := &v.event
 	for i := range fields {
 		if f := &fields[i]; f.min > 0 && !e.Sent.Has(f.bit) && !v.failed.Has(f.bit) {
 			v.fault(f, "is required")
@@ -395,8 +400,10 @@ func ParseTimestamp(s string) (time.Time, error) {
 	return truncate(t), err
 }
 
-// truncate drops what is finer than a microsecond. time.Time.Truncate counts from year 1, so it rounds down.
-func truncate(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+// truncate drops what is finer than a microsecond.
+func truncate(t time.Time) time.Time {
+	return t.UTC().Round(0).Add(-time.Duration(t.Nanosecond() % 1000))
+}
 
 // span writes a duration as a person would: 7 days, 5 minutes.
 func span(d time.Duration) string {
@@ -424,7 +431,7 @@ func (v *eventDecoder) data(f *field, raw jsontext.Value) jsontext.Value {
 		v.fault(f, "must be a JSON object")
 		return nil
 	}
-	data, fault := v.canon.run(raw)
+	data, _, fault := v.canon.run(raw, 0)
 	switch {
 	case fault != "":
 		v.fault(f, "%s", fault)

@@ -180,7 +180,7 @@ func canonicalObject(raw jsontext.Value, limit int) (v jsontext.Value, fault str
 		return nil, "must be a JSON object"
 	}
 	var c canonicalizer
-	v, fault = c.run(raw)
+	v, _, fault = c.run(raw, 0)
 	if fault == "" && len(v) > limit {
 		fault = "must be at most " + strconv.Itoa(limit) + " bytes in canonical form"
 	}
