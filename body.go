@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
@@ -95,7 +96,12 @@ func appendDigits(b []byte, n, digits int) []byte {
 
 func appendString(b []byte, member, s string) []byte {
 	b = append(b, member...)
-	b, err := jsontext.AppendQuote(b, s)
+	start := len(b)
+	b = append(append(append(b, '"'), s...), '"')
+	if end, ascii := plainEnd(b, start+1); end == len(b)-1 && (ascii || utf8.Valid(b[start:])) {
+		return b
+	}
+	b, err := jsontext.AppendQuote(b[:start], s)
 	if err != nil {
 		// Decoding refuses invalid UTF-8; a caller that builds an event by hand must do the same.
 		panic("datastorage: invalid UTF-8 in an event: " + err.Error())
@@ -127,11 +133,14 @@ func appendUUID(b []byte, member string, id uuid.UUID) []byte {
 
 // AppendUUID appends the 36 characters of id in lower case.
 func AppendUUID(b []byte, id uuid.UUID) []byte {
-	b = hex.AppendEncode(b, id[0:4])
-	for _, part := range [...][]byte{id[4:6], id[6:8], id[8:10], id[10:16]} {
-		b = append(b, '-')
-		b = hex.AppendEncode(b, part)
-	}
+	start := len(b)
+	b = append(b, "00000000-0000-0000-0000-000000000000"...)
+	text := b[start:]
+	hex.Encode(text, id[0:4])
+	hex.Encode(text[9:], id[4:6])
+	hex.Encode(text[14:], id[6:8])
+	hex.Encode(text[19:], id[8:10])
+	hex.Encode(text[24:], id[10:16])
 	return b
 }
 
