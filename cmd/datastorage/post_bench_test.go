@@ -130,7 +130,7 @@ func listenInstantly(b *testing.B) string {
 	if err != nil {
 		b.Fatal(err)
 	}
-	server := newHTTPServer(&cfg, handler, log)
+	server := newServer(&cfg, handler, log)
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
 	b.Cleanup(func() {

@@ -19,6 +19,7 @@ import (
 	"github.com/datastorage-io/datastorage/internal/catalogdoc"
 	"github.com/datastorage-io/datastorage/internal/config"
 	"github.com/datastorage-io/datastorage/internal/demo"
+	"github.com/datastorage-io/datastorage/internal/express"
 	"github.com/datastorage-io/datastorage/internal/httpapi"
 	"github.com/datastorage-io/datastorage/internal/importer"
 	"github.com/datastorage-io/datastorage/internal/ingest"
@@ -124,7 +125,7 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) (err error
 	api.Rankings = newRankings(cfg, derived.view)
 	tellOfCommits(committer, recent, hub.Wake, derived.runner.Wake)
 	handler := httpapi.New(api)
-	server := newHTTPServer(cfg, handler, log)
+	server := newServer(cfg, handler, log)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	log.Info("serving", "address", "http://"+listener.Addr().String(), "store", store.Name(), "events", committer.Size())
@@ -142,7 +143,7 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) (err error
 }
 
 // stop drains and stops the server. What is queued is committed afterwards, when the committer closes.
-func stop(ctx context.Context, cfg *config.Config, api *httpapi.Server, hub *tail.Hub, server *http.Server, log *slog.Logger) error {
+func stop(ctx context.Context, cfg *config.Config, api *httpapi.Server, hub *tail.Hub, server *express.Server, log *slog.Logger) error {
 	api.Drain()
 	log.Info("stopping: not ready any more, still serving", "drain_delay", cfg.Shutdown.DrainDelay)
 	time.Sleep(cfg.Shutdown.DrainDelay)
@@ -221,11 +222,11 @@ func cursorKey(ctx context.Context, store store) ([]byte, error) {
 	return key, nil
 }
 
-func newHTTPServer(cfg *config.Config, handler http.Handler, log *slog.Logger) *http.Server {
+func newServer(cfg *config.Config, handler *httpapi.Server, log *slog.Logger) *express.Server {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
-	return &http.Server{
+	return express.New(&http.Server{
 		Handler:           handler,
 		Protocols:         protocols,
 		ReadHeaderTimeout: cfg.HTTP.ReadHeaderTimeout,
@@ -236,7 +237,7 @@ func newHTTPServer(cfg *config.Config, handler http.Handler, log *slog.Logger) *
 		HTTP2:          &http.HTTP2Config{WriteByteTimeout: cfg.HTTP.WriteTimeout, MaxConcurrentStreams: maxStreams},
 		MaxHeaderBytes: int(cfg.HTTP.MaxHeaderBytes),
 		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelWarn),
-	}
+	}, handler.Posts())
 }
 
 // maxStreams is how many requests one HTTP/2 connection may have under way; the client keeps the others. A stream takes

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -32,6 +31,31 @@ type listening struct {
 	registry *prometheus.Registry
 	log      *lockedText
 	closed   atomic.Int64 // connections that the server has ended
+}
+
+// counted counts the connections of a listener that the server closes.
+type counted struct {
+	net.Listener
+	closed *atomic.Int64
+}
+
+func (c counted) Accept() (net.Conn, error) {
+	conn, err := c.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &countedConn{TCPConn: conn.(*net.TCPConn), closed: c.closed}, nil
+}
+
+type countedConn struct {
+	*net.TCPConn
+	once   sync.Once
+	closed *atomic.Int64
+}
+
+func (c *countedConn) Close() error {
+	c.once.Do(func() { c.closed.Add(1) })
+	return c.TCPConn.Close()
 }
 
 // lockedText is a log that several goroutines write.
@@ -77,17 +101,18 @@ func listen(t *testing.T, cfg *config.Config) *listening {
 		PoolStats: func() httpapi.PoolStats { return httpapi.PoolStats(store.Stats()) },
 		Log:       log, Registry: l.registry, Now: time.Now,
 	})
-	front := httptest.NewUnstartedServer(handler)
-	front.Config = newHTTPServer(cfg, handler, log)
-	front.Config.ConnState = func(_ net.Conn, state http.ConnState) {
-		if state == http.StateClosed {
-			l.closed.Add(1)
-		}
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
 	}
-	front.Start()
-	l.address = front.Listener.Addr().String()
+	l.address = listener.Addr().String()
+	server := newServer(cfg, handler, log)
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(counted{listener, &l.closed}) }()
 	t.Cleanup(func() {
-		front.Close()
+		if err := errors.Join(server.Close(), <-ended); !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
 		keeper.Close()
 		committer.Close()
 		if err := store.Close(); err != nil {

@@ -238,7 +238,7 @@ type HTTP struct {
 	// Time a client has to take an answer, beside what the server may need to make it.
 	WriteTimeout time.Duration `key:"write_timeout" default:"1m" min:"100ms" max:"1h"`
 
-	// Time an idle connection is kept for the client's next request.
+	// Time an idle connection is kept for the client's next request; at most a fourth longer.
 	IdleTimeout time.Duration `key:"idle_timeout" default:"2m" min:"100ms" max:"1h"`
 
 	// Clients that may follow the log at once with GET /api/v1/audit/events/stream; more are answered 503.

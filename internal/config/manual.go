@@ -58,7 +58,7 @@ var manual = map[string]string{
 	"http.read_header_timeout":                "Time a client has to send the header of a request.",
 	"http.read_timeout":                       "Time a client has to send a whole request, body included. At least http.read_header_timeout.",
 	"http.write_timeout":                      "Time a client has to take an answer, beside what the server may need to make it.",
-	"http.idle_timeout":                       "Time an idle connection is kept for the client's next request.",
+	"http.idle_timeout":                       "Time an idle connection is kept for the client's next request; at most a fourth longer.",
 	"http.max_tail_readers":                   "Clients that may follow the log at once with GET /api/v1/audit/events/stream; more are answered 503.",
 	"http.max_header_bytes":                   "Largest request header.",
 	"auth.tokens_file":                        "YAML file of the clients' bearer tokens, hashed, with their roles; read again when it changes. \"datastorage token\" makes an entry. Empty: everybody may read and write, and only a server on a loopback address lets anybody replay or discard dead letters.",

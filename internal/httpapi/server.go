@@ -207,6 +207,18 @@ func (s *Server) Patterns() []string {
 	return patterns
 }
 
+// Posts lists the paths without variables that take a POST. Their handlers read a body and answer it, without a look at what
+// their client does meanwhile.
+func (s *Server) Posts() []string {
+	var paths []string
+	for r := range s.fixed {
+		if r.method == http.MethodPost {
+			paths = append(paths, r.path)
+		}
+	}
+	return paths
+}
+
 // Drain makes readiness fail, so that load balancers stop sending; requests are still served.
 func (s *Server) Drain() { s.draining.Store(true) }
 
