@@ -2,9 +2,8 @@ package remediation
 
 import (
 	"bytes"
-	"maps"
+	"cmp"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,7 +11,6 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 
-	"github.com/datastorage-io/datastorage"
 	"github.com/datastorage-io/datastorage/internal/project"
 )
 
@@ -57,7 +55,7 @@ type Ignored struct {
 
 // Facts are what the events of one remediation say. The zero value knows nothing.
 type Facts struct {
-	known map[string]Fact
+	known []Fact // by slot, see slots; one without a value is not known
 	// OnIgnored is told of scores that are no numbers from 0 to 1; nil to tell nobody.
 	OnIgnored func(Ignored)
 	// storedOnly leaves out what the projection does not keep, and cuts texts.
@@ -66,12 +64,32 @@ type Facts struct {
 
 // Get returns a fact of the table; false when no event says it.
 func (f *Facts) Get(name string) (Fact, bool) {
-	fact, ok := f.known[name]
-	return fact, ok
+	slot, ok := slots()[name]
+	if !ok || !f.knows(slot) {
+		return Fact{}, false
+	}
+	return f.known[slot], true
 }
 
+// knows reports whether an event says the fact of a slot.
+func (f *Facts) knows(slot int) bool { return slot < len(f.known) && f.known[slot].Value != nil }
+
+// learn sets the fact of a slot.
+func (f *Facts) learn(slot int, fact Fact) {
+	if f.known == nil {
+		f.known = make([]Fact, len(slots()))
+	}
+	f.known[slot] = fact
+}
+
+// forget makes f know nothing.
+func (f *Facts) forget() { clear(f.known) }
+
 // Text returns the value of a fact as a text, "" when no event says it.
-func (f *Facts) Text(name string) string { return f.known[name].Text() }
+func (f *Facts) Text(name string) string {
+	fact, _ := f.Get(name)
+	return fact.Text()
+}
 
 // statuses are what an event_outcome stands for where no event says how the run of the workflow ended.
 var statuses = map[string]string{"success": "completed", "failure": "failed", "pending": "pending"}
@@ -87,33 +105,36 @@ func (f *Facts) Status() string {
 
 // Add adds an event, in any order; of two values of a fact the table decides. It reports whether the event says anything;
 // with storedOnly, whether it may have changed what is known.
-func (f *Facts) Add(e *project.Event) bool { return f.add(e, &members{}) }
+func (f *Facts) Add(e *project.Event) bool {
+	return f.add(e, readingsOf(e.Type, e.Category, f.storedOnly), &members{})
+}
 
-// add is Add with room for the members of the event.
-func (f *Facts) add(e *project.Event, m *members) bool {
+// add is Add with what may be read of the event, and room for its members and for values that are made of them.
+func (f *Facts) add(e *project.Event, readings []reading, m *members) bool {
 	m.reset()
 	says := false
-	for _, r := range readingsOf(e.Type, e.Category, f.storedOnly) {
-		says = f.take(r.rule, r.rank, e, m) || says
+	for i := range readings {
+		says = f.take(&readings[i], e, m) || says
 	}
 	return says
 }
 
 // take takes the value that an event has for a fact, when it has one and it beats the one that is known.
-func (f *Facts) take(r *rule, rank int, e *project.Event, m *members) bool {
-	next := Fact{Rank: rank, Time: e.Time, LogIndex: e.LogIndex, EventID: e.ID, Type: e.Type}
-	old, known := f.known[r.Fact]
-	beaten := known && !r.beats(&next, &old)
+func (f *Facts) take(r *reading, e *project.Event, m *members) bool {
+	beaten := f.knows(r.slot) && !r.beats(e, &f.known[r.slot])
 	if beaten && f.storedOnly {
 		return false // whatever the value is, nothing changes
 	}
-	raw := r.From[rank].value(e, m)
+	raw := r.value(e, m)
 	if len(raw) == 0 {
 		return false
 	}
-	value, fault := convert(r.Is, raw, m, e)
+	value, fault := raw, ""
+	if !r.timestamp {
+		value, fault = convert(r.rule.Is, raw, m, e)
+	}
 	if fault != "" && f.OnIgnored != nil {
-		f.OnIgnored(Ignored{Fact: r.Fact, LogIndex: e.LogIndex, EventID: e.ID, Time: e.Time, Reason: fault})
+		f.OnIgnored(Ignored{Fact: r.rule.Fact, LogIndex: e.LogIndex, EventID: e.ID, Time: e.Time, Reason: fault})
 	}
 	if len(value) == 0 {
 		return false
@@ -123,83 +144,78 @@ func (f *Facts) take(r *rule, rank int, e *project.Event, m *members) bool {
 			return false
 		}
 	}
-	if beaten {
-		return true
+	if !beaten {
+		f.learn(r.slot, Fact{Value: value, Rank: r.rank, Time: e.Time, LogIndex: e.LogIndex, EventID: e.ID, Type: e.Type})
 	}
-	if f.known == nil {
-		f.known = map[string]Fact{}
-	}
-	next.Value = value
-	f.known[r.Fact] = next
 	return true
 }
 
-// beats reports whether a replaces b.
-func (r *rule) beats(a, b *Fact) bool {
-	if r.Prefer != "time" && a.Rank != b.Rank {
-		return a.Rank < b.Rank
+// beats reports whether what an event says replaces what is known.
+func (r *reading) beats(e *project.Event, known *Fact) bool {
+	if r.rule.Prefer != "time" && r.rank != known.Rank {
+		return r.rank < known.Rank
 	}
-	order := a.Time.Compare(b.Time)
-	if order == 0 {
-		order = int(min(1, max(-1, a.LogIndex-b.LogIndex)))
-	}
-	if r.Keep == "first" {
+	order := cmp.Or(e.Time.Compare(known.Time), cmp.Compare(e.LogIndex, known.LogIndex))
+	if r.rule.Keep == "first" {
 		order = -order
 	}
 	if order == 0 {
-		return a.Rank < b.Rank // two members of one event
+		return r.rank < known.Rank // two members of one event
 	}
 	return order > 0
 }
 
-// at returns the member at a dotted path; nil when there is none.
-func (o object) at(path string) jsontext.Value {
-	name, rest, nested := strings.Cut(path, ".")
-	value := o.get(name)
-	if !nested || value == nil {
-		return value
+// at returns the member at a path; nil when there is none.
+func (o object) at(path []string) jsontext.Value {
+	value := o.get(path[0])
+	for _, name := range path[1:] {
+		if value == nil {
+			return nil
+		}
+		value = objectOf(value).get(name)
 	}
-	return objectOf(value).at(rest)
+	return value
 }
 
 // value returns what a source finds in an event; nil when it finds nothing.
-func (s *source) value(e *project.Event, m *members) jsontext.Value {
+func (r *reading) value(e *project.Event, m *members) jsontext.Value {
 	switch {
-	case s.Say != "":
-		return quoted(s.Say)
-	case strings.HasPrefix(s.Path, "@"):
-		return field(e, m, s.Path[1:])
+	case r.say != nil:
+		return r.say
+	case r.field != "":
+		return field(e, m, r.field)
 	}
 	data := m.ofData(e)
-	if s.Of == nil {
-		return data.at(s.Path)
+	if r.of == nil {
+		return data.at(r.path)
 	}
-	b := []byte{'{'}
-	for _, name := range slices.Sorted(maps.Keys(s.Of)) {
-		if value := data.at(s.Of[name]); value != nil {
-			if len(b) > 1 {
-				b = append(b, ',')
+	begin := len(m.made)
+	m.made = append(m.made, '{')
+	for i := range r.of {
+		if value := data.at(r.of[i].path); value != nil {
+			if len(m.made) > begin+1 {
+				m.made = append(m.made, ',')
 			}
-			b = append(append(append(b, quoted(name)...), ':'), value...)
+			m.made = append(append(append(m.made, r.of[i].name...), ':'), value...)
 		}
 	}
-	return append(b, '}')
+	m.made = append(m.made, '}')
+	return m.since(begin)
 }
 
 // field returns a field of the event itself.
 func field(e *project.Event, m *members, name string) jsontext.Value {
 	switch name {
 	case "event_timestamp":
-		b := append([]byte{'"'}, datastorage.AppendTime(nil, e.Time)...)
-		return append(b, '"')
+		return m.timestamp(e)
 	case "event_outcome":
-		return quoted(e.Outcome)
+		return m.quoted(e.Outcome)
 	case "severity":
-		return quoted(e.Severity)
+		return m.quoted(e.Severity)
 	case "cluster_name":
-		return quoted(e.ClusterName)
+		return m.quoted(e.ClusterName)
 	case "correlation_id":
-		return quoted(e.CorrelationID)
+		return m.quoted(e.CorrelationID)
 	}
 	return m.ofBody(e).get(name)
 }
@@ -220,7 +236,7 @@ func convert(is string, raw jsontext.Value, m *members, e *project.Event) (value
 			return raw, ""
 		}
 	case "text":
-		if k := raw.Kind(); (k == '"' || k == '0' || k == 't' || k == 'f') && textOf(raw) != "" {
+		if k := raw.Kind(); k == '"' && len(raw) > len(`""`) || k == '0' || k == 't' || k == 'f' {
 			return raw, ""
 		}
 	case "number":
@@ -251,7 +267,7 @@ func convert(is string, raw jsontext.Value, m *members, e *project.Event) (value
 func score(raw jsontext.Value, m *members, e *project.Event) (value jsontext.Value, fault string) {
 	n, ok := numberOf(raw)
 	switch {
-	case raw.Kind() == 'n' || m.ofData(e).at("assessed").Kind() == 'f':
+	case raw.Kind() == 'n' || m.ofData(e).get("assessed").Kind() == 'f':
 		return nil, ""
 	case raw.Kind() != '0':
 		return nil, "is not a number"
@@ -327,11 +343,14 @@ func shortened(value jsontext.Value) jsontext.Value {
 		if len(value) > maxStoredObject {
 			return nil
 		}
-		return slices.Clone(value)
+		return value
+	}
+	if len(value) <= maxStored { // no text is longer than its JSON
+		return value
 	}
 	text := stringOf(value)
 	if len(text) <= maxStored {
-		return slices.Clone(value)
+		return value
 	}
 	return quoted(strings.ToValidUTF8(text[:maxStored], "") + "…")
 }

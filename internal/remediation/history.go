@@ -61,8 +61,10 @@ type Remediation struct {
 // LogIndexes are the events that the remediation is told from.
 func (r *Remediation) LogIndexes() []int64 {
 	indexes := make([]int64, 0, len(r.Facts.known))
-	for _, f := range r.Facts.known {
-		indexes = append(indexes, f.LogIndex)
+	for i := range r.Facts.known {
+		if r.Facts.knows(i) {
+			indexes = append(indexes, r.Facts.known[i].LogIndex)
+		}
 	}
 	slices.Sort(indexes)
 	return slices.Compact(indexes)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/datastorage-io/datastorage"
 	"github.com/datastorage-io/datastorage/internal/project"
 )
 
@@ -30,10 +31,39 @@ type members struct {
 	readBody, readData bool
 	// room is for the members of most event_data, so that they need no memory of their own.
 	room [32]member
+	time jsontext.Value // event_timestamp, when it was asked for
+	// made holds the values that are no part of a body, of this event and of those before.
+	made []byte
 }
 
-// reset forgets the event.
-func (m *members) reset() { m.body, m.data, m.readBody, m.readData = nil, nil, false, false }
+// reset forgets the event, but not the values that were made of it.
+func (m *members) reset() {
+	m.body, m.data, m.readBody, m.readData, m.time = nil, nil, false, false, nil
+}
+
+// since returns what was made from a place on.
+func (m *members) since(begin int) jsontext.Value { return m.made[begin:len(m.made):len(m.made)] }
+
+// quoted returns a text as a JSON string; nil when it is not valid UTF-8.
+func (m *members) quoted(s string) jsontext.Value {
+	begin := len(m.made)
+	b, err := jsontext.AppendQuote(m.made, s)
+	if err != nil {
+		return nil
+	}
+	m.made = b
+	return m.since(begin)
+}
+
+// timestamp returns the time of the event; nil when its year has more than four digits, with which it is none in JSON.
+func (m *members) timestamp(e *project.Event) jsontext.Value {
+	if year := e.Time.UTC().Year(); m.time == nil && year >= 0 && year <= 9999 {
+		begin := len(m.made)
+		m.made = append(datastorage.AppendTime(append(m.made, '"'), e.Time), '"')
+		m.time = m.since(begin)
+	}
+	return m.time
+}
 
 // ofBody returns the members of the event itself.
 func (m *members) ofBody(e *project.Event) object {

@@ -97,78 +97,123 @@ func (Projection) Schema() []string {
 // Tables implements project.Projection.
 func (Projection) Tables() []string { return []string{rowsTable} }
 
+// saying is an event that stored facts may come from, and what may be read of it.
+type saying struct {
+	event    *project.Event
+	readings []reading
+	next     int // the next one of its remediation; 0 for none
+}
+
+// said is what the events of a batch say of a remediation: the first saying and the last one.
+type said struct{ first, last int }
+
 // Apply implements project.Projection.
 func (Projection) Apply(ctx context.Context, tx project.Tx, events []project.Event) error {
-	said := map[string][]*project.Event{}
-	for i := range events {
-		if e := &events[i]; isRead(e) {
-			said[e.CorrelationID] = append(said[e.CorrelationID], e)
-		}
-	}
-	if len(said) == 0 {
+	sayings, byID := sayingsOf(events)
+	if len(byID) == 0 {
 		return nil
 	}
-	ids := slices.Sorted(maps.Keys(said))
-	known, err := load(ctx, tx, ids)
+	ids := slices.Sorted(maps.Keys(byID))
+	known, err := loadEncoded(ctx, tx, ids)
 	if err != nil {
 		return err
 	}
 	var (
-		changed []string
-		room    members
+		rows  []any
+		facts = Facts{storedOnly: true}
+		room  members
 	)
 	for _, id := range ids {
-		facts := known[id]
-		if facts == nil {
-			facts = &Facts{storedOnly: true}
-			known[id] = facts
+		facts.forget()
+		room.made = room.made[:0]
+		if encoded := known[id]; encoded != nil {
+			if err := facts.decode(encoded); err != nil {
+				return err
+			}
 		}
 		says := false
-		for _, e := range said[id] {
-			says = facts.add(e, &room) || says
+		for i := byID[id].first; i != 0; i = sayings[i].next {
+			says = facts.add(sayings[i].event, sayings[i].readings, &room) || says
 		}
 		if says {
-			changed = append(changed, id)
+			rows = facts.appendRow(rows, id)
 		}
 	}
-	return store(ctx, tx, changed, known)
+	return store(ctx, tx, rows)
 }
 
-// isRead reports whether a stored fact may come from an event.
-func isRead(e *project.Event) bool { return len(readingsOf(e.Type, e.Category, true)) > 0 }
+// sayingsOf finds the events that something is read of, by remediation. The first saying is none.
+func sayingsOf(events []project.Event) ([]saying, map[string]said) {
+	kinds := map[eventKind][]reading{}
+	sayings, byID := []saying{{}}, map[string]said{}
+	for i := range events {
+		e := &events[i]
+		kind := eventKind{e.Type, e.Category, true}
+		readings, ok := kinds[kind]
+		if !ok {
+			readings = readingsOf(e.Type, e.Category, true)
+			kinds[kind] = readings
+		}
+		if len(readings) == 0 {
+			continue
+		}
+		at, is := len(sayings), byID[e.CorrelationID]
+		sayings = append(sayings, saying{event: e, readings: readings})
+		if is.first == 0 {
+			is.first = at
+		} else {
+			sayings[is.last].next = at
+		}
+		is.last = at
+		byID[e.CorrelationID] = is
+	}
+	return sayings, byID
+}
 
 // load reads what is known of remediations.
 func load(ctx context.Context, tx project.Tx, ids []string) (map[string]*Facts, error) {
-	found := make(map[string]*Facts, len(ids))
+	encoded, err := loadEncoded(ctx, tx, ids)
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[string]*Facts, len(encoded))
+	for id, b := range encoded {
+		f := &Facts{storedOnly: true}
+		if err := f.decode(b); err != nil {
+			return nil, err
+		}
+		found[id] = f
+	}
+	return found, nil
+}
+
+// loadEncoded reads what is known of remediations, as it is stored.
+func loadEncoded(ctx context.Context, tx project.Tx, ids []string) (map[string][]byte, error) {
+	found := make(map[string][]byte, len(ids))
 	const statement = "SELECT correlation_id, facts FROM " + rowsTable + " WHERE correlation_id IN"
 	err := project.QueryIn(ctx, tx, statement, ids, func(r project.Row) error {
-		facts, err := decodeFacts(slices.Clone(r.Bytes(1)))
-		found[r.Text(0)] = facts
-		return err
+		found[r.Text(0)] = slices.Clone(r.Bytes(1))
+		return nil
 	})
 	return found, err
 }
 
 // store inserts rows or puts them in the place of those that are there.
-func store(ctx context.Context, tx project.Tx, ids []string, known map[string]*Facts) error {
-	names := strings.Split(columns, ", ")
-	rows := make([]any, 0, len(ids)*len(names))
-	for _, id := range ids {
-		rows = known[id].appendRow(rows, id)
-	}
+func store(ctx context.Context, tx project.Tx, rows []any) error {
+	all := strings.Split(columns, ", ")
 	var set []string
-	for _, name := range names[1:] {
+	for _, name := range all[1:] {
 		set = append(set, name+" = excluded."+name)
 	}
 	return project.Insert(ctx, tx, "INSERT INTO "+rowsTable+" ("+columns+")",
-		"ON CONFLICT (correlation_id) DO UPDATE SET "+strings.Join(set, ", "), len(names), rows)
+		"ON CONFLICT (correlation_id) DO UPDATE SET "+strings.Join(set, ", "), len(all), rows)
 }
 
 // appendRow appends the row of a remediation, in the order of columns.
 func (f *Facts) appendRow(to []any, id string) []any {
-	target, owner := f.known["target"].Target(), f.known["remediation_target"].Target()
+	target, owner := f.target("target"), f.target("remediation_target")
 	var flags int64
-	if _, ok := f.known["workflow_id"]; ok {
+	if _, ok := f.Get("workflow_id"); ok {
 		flags |= flagActed
 	}
 	if owner == target && owner.Name != "" {
@@ -176,12 +221,17 @@ func (f *Facts) appendRow(to []any, id string) []any {
 		owner = Target{}
 	}
 	latest := int64(0)
-	for _, fact := range f.known {
-		latest = max(latest, fact.LogIndex)
+	for i := range f.known {
+		latest = max(latest, f.known[i].LogIndex)
 	}
 	return append(to,
 		id, strings.ToLower(target.Kind), target.Name, target.Namespace, strings.ToLower(owner.Kind), owner.Name, owner.Namespace,
 		f.Text("cluster"), f.at().UnixMicro(), latest, flags,
 		f.Text("pre_remediation_spec_hash"), f.Text("post_remediation_spec_hash"), f.encode(),
 	)
+}
+
+func (f *Facts) target(name string) Target {
+	fact, _ := f.Get(name)
+	return fact.Target()
 }

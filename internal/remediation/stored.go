@@ -2,8 +2,6 @@ package remediation
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"time"
 )
@@ -13,12 +11,15 @@ import (
 // because every event that says something passes here.
 func (f *Facts) encode() []byte {
 	b := []byte{'{'}
-	for _, name := range slices.Sorted(maps.Keys(f.known)) {
-		fact := f.known[name]
+	for slot := range f.known {
+		if !f.knows(slot) {
+			continue
+		}
+		fact := &f.known[slot]
 		if len(b) > 1 {
 			b = append(b, ',')
 		}
-		b = append(append(append(b, '"'), name...), `":{"v":`...)
+		b = append(append(append(b, '"'), names()[slot]...), `":{"v":`...)
 		b = append(b, fact.Value...)
 		if fact.Rank != 0 {
 			b = strconv.AppendInt(append(b, `,"r":`...), int64(fact.Rank), 10)
@@ -30,23 +31,27 @@ func (f *Facts) encode() []byte {
 	return append(b, '}')
 }
 
-// decodeFacts reads facts back. They refer to b, which must not change any more.
-func decodeFacts(b []byte) (*Facts, error) {
+// decode adds facts that were encoded. They refer to b, which must not change any more.
+func (f *Facts) decode(b []byte) error {
 	stored := objectOf(b)
 	if len(stored) == 0 && string(b) != "{}" {
-		return nil, fmt.Errorf("the facts of a remediation are no object: %.64q", b)
+		return fmt.Errorf("the facts of a remediation are no object: %.64q", b)
 	}
-	f := &Facts{known: make(map[string]Fact, len(stored)), storedOnly: true}
+	var room [4]member
 	for _, m := range stored {
+		slot, ok := slots()[string(m.name)]
+		if !ok {
+			return fmt.Errorf("a remediation has the fact %.64q, which is unknown", m.name)
+		}
 		var fact Fact
-		for _, part := range objectOf(m.value) {
+		for _, part := range appendMembers(room[:0], m.value) {
 			if string(part.name) == "v" {
 				fact.Value = part.value
 				continue
 			}
 			n, err := strconv.ParseInt(string(part.value), 10, 64)
 			if err != nil {
-				return nil, fmt.Errorf("the fact %.64q of a remediation: %w", m.name, err)
+				return fmt.Errorf("the fact %.64q of a remediation: %w", m.name, err)
 			}
 			switch string(part.name) {
 			case "r":
@@ -57,17 +62,17 @@ func decodeFacts(b []byte) (*Facts, error) {
 				fact.LogIndex = n
 			}
 		}
-		f.known[string(m.name)] = fact
+		f.learn(slot, fact)
 	}
-	return f, nil
+	return nil
 }
 
 // at is when the remediation was completed, or else its latest event.
 func (f *Facts) at() time.Time {
-	if completed, ok := f.known["completed_at"]; ok {
+	if completed, ok := f.Get("completed_at"); ok {
 		return completed.Moment()
 	}
-	if last, ok := f.known["last_event_at"]; ok {
+	if last, ok := f.Get("last_event_at"); ok {
 		return last.Moment()
 	}
 	return time.UnixMicro(0).UTC()

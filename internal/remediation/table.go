@@ -4,11 +4,13 @@ import (
 	"bytes"
 	_ "embed"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -60,10 +62,55 @@ var table = sync.OnceValue(func() []rule {
 	return rules
 })
 
-// reading is a source of a fact, and its place among those of the fact.
+// names are those of the facts, in order; slots says where each stands.
+var (
+	names = sync.OnceValue(func() []string { return slices.Sorted(maps.Keys(byFact())) })
+	slots = sync.OnceValue(func() map[string]int {
+		places := map[string]int{}
+		for slot, name := range names() {
+			places[name] = slot
+		}
+		return places
+	})
+)
+
+// reading is a source of a fact, made ready to be read.
 type reading struct {
 	rule *rule
-	rank int
+	slot int // of the fact
+	rank int // the place of the source among those of the fact
+	// One of these says where the value is.
+	say   jsontext.Value
+	field string   // of the event itself
+	path  []string // of a member of event_data
+	of    []part   // of an object
+
+	timestamp bool // the value is a time as it stands
+}
+
+// part is a member of an object that a source makes: its name in quotes, and the path of its value.
+type part struct {
+	name jsontext.Value
+	path []string
+}
+
+func newReading(r *rule, rank int) reading {
+	s := &r.From[rank]
+	made := reading{rule: r, slot: slots()[r.Fact], rank: rank}
+	field, isField := strings.CutPrefix(s.Path, "@")
+	switch {
+	case s.Say != "":
+		made.say = quoted(s.Say)
+	case isField:
+		made.field = field
+		made.timestamp = r.Is == "time" && field == "event_timestamp"
+	case s.Of == nil:
+		made.path = strings.Split(s.Path, ".")
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Of)) {
+		made.of = append(made.of, part{quoted(name), strings.Split(s.Of[name], ".")})
+	}
+	return made
 }
 
 // eventKind is what decides which facts an event may tell.
@@ -96,7 +143,7 @@ func readingsOf(eventType, category string, stored bool) []reading {
 		}
 		for rank := range r.From {
 			if r.From[rank].reads(eventType, category) {
-				found = append(found, reading{r, rank})
+				found = append(found, newReading(r, rank))
 			}
 		}
 	}
