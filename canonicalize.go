@@ -241,28 +241,30 @@ func (c *canonicalizer) compare(a, b memberSpan) int {
 
 // compareNames orders quoted names, which are in canonical form, by their UTF-16 code units, as RFC 8785 does.
 func compareNames(x, y []byte) int {
-	if bytes.IndexByte(x, '\\') < 0 && bytes.IndexByte(y, '\\') < 0 {
-		return compareUTF16(x[1:len(x)-1], y[1:len(y)-1])
+	c, escape := compareUTF16(x[1:len(x)-1], y[1:len(y)-1])
+	if escape {
+		// Names in canonical form can be unquoted.
+		x, _ = jsontext.AppendUnquote(nil, x)
+		y, _ = jsontext.AppendUnquote(nil, y)
+		c, _ = compareUTF16(x, y)
 	}
-	// Names in canonical form can be unquoted.
-	x, _ = jsontext.AppendUnquote(nil, x)
-	y, _ = jsontext.AppendUnquote(nil, y)
-	return compareUTF16(x, y)
+	return c
 }
 
 // compareUTF16 compares valid UTF-8 by its UTF-16 code units. That is the order of the bytes, but characters beyond
 // U+FFFF, which begin with a byte from 0xF0, stand before those from U+E000, which begin with 0xEE or 0xEF: they are
-// written with surrogates.
-func compareUTF16(x, y []byte) int {
+// written with surrogates. It also reports whether a backslash stands in what decides.
+func compareUTF16(x, y []byte) (c int, backslash bool) {
 	for i := range min(len(x), len(y)) {
 		a, b := x[i], y[i]
+		backslash = backslash || a == '\\' || b == '\\'
 		if a == b {
 			continue
 		}
 		if a >= 0xee && b >= 0xee && (a >= 0xf0) != (b >= 0xf0) {
 			a, b = b, a
 		}
-		return int(a) - int(b)
+		return int(a) - int(b), backslash
 	}
-	return len(x) - len(y)
+	return len(x) - len(y), backslash
 }

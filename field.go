@@ -52,6 +52,16 @@ var fields = []field{
 	{"version", FieldVersion, 1, 20},
 }
 
+// requiredFields are the fields that every event must have.
+var requiredFields = func() (required FieldSet) {
+	for _, f := range fields {
+		if f.min > 0 {
+			required |= FieldSet(f.bit)
+		}
+	}
+	return required
+}()
+
 // fieldsByLength are the fields by the length of their names. Few have the same, so that to look at those takes less than to
 // hash the name.
 var fieldsByLength = func() (byLength [16][]*field) {
@@ -211,9 +221,11 @@ func (v *eventDecoder) set(f *field, raw jsontext.Value) {
 // finish checks what only the whole event can tell, and fills in the defaults.
 func (v *eventDecoder) finish() {
 	e := &v.event
-	for i := range fields {
-		if f := &fields[i]; f.min > 0 && !e.Sent.Has(f.bit) && !v.failed.Has(f.bit) {
-			v.fault(f, "is required")
+	if e.Sent&requiredFields != requiredFields {
+		for i := range fields {
+			if f := &fields[i]; f.min > 0 && !e.Sent.Has(f.bit) && !v.failed.Has(f.bit) {
+				v.fault(f, "is required")
+			}
 		}
 	}
 	hasID, hasSeq := e.Sent.Has(FieldProducerID), e.Sent.Has(FieldProducerSeq)
