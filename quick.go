@@ -1,6 +1,7 @@
 package datastorage
 
 import (
+	"bytes"
 	"slices"
 	"sync"
 	"time"
@@ -61,14 +62,15 @@ func (s *scanner) atEnd() bool {
 	return s.at == len(s.src)
 }
 
-// quickEvent reads the next value into e when it is a good event in which every member is known, stands once, has a name
-// without escapes and, but for event_data, a value that is no object and no array and has no escapes but those of two
-// characters. False says nothing about the value; e is of no use then.
+// quickEvent reads the next value into e when it is a good event in which every member stands once, has a name without
+// escapes and, but for event_data, a value that is no object and no array and has no escapes but those of two characters;
+// few members may be unknown. False says nothing about the value.
 func (r *Rules) quickEvent(s *scanner, canon *canonicalizer, e *Event, now time.Time) bool {
 	if s.next() != '{' {
 		return false
 	}
 	v := eventDecoder{rules: r, now: now, canon: canon}
+	var others names
 	for seen := FieldSet(0); ; {
 		s.at++
 		if s.next() != '"' {
@@ -78,11 +80,15 @@ func (r *Rules) quickEvent(s *scanner, canon *canonicalizer, e *Event, now time.
 		if s.text() != plain {
 			return false
 		}
-		f := fieldOf(s.src[start+1 : s.at-1])
-		if f == nil || seen.Has(f.bit) {
+		name := s.src[start+1 : s.at-1]
+		f := fieldOf(name)
+		switch {
+		case f == nil && others.add(name):
+		case f == nil, seen.Has(f.bit):
 			return false
+		default:
+			seen |= FieldSet(f.bit)
 		}
-		seen |= FieldSet(f.bit)
 		if s.next() != ':' {
 			return false
 		}
@@ -103,13 +109,34 @@ func (r *Rules) quickEvent(s *scanner, canon *canonicalizer, e *Event, now time.
 	}
 }
 
-// quickMember reads the value of a member.
+// names are the unknown members of an event.
+type names struct {
+	list [4][]byte
+	n    int
+}
+
+// add is false when there is no room, or the name is there already.
+func (s *names) add(name []byte) bool {
+	if s.n == len(s.list) {
+		return false
+	}
+	for _, other := range s.list[:s.n] {
+		if bytes.Equal(other, name) {
+			return false
+		}
+	}
+	s.list[s.n] = name
+	s.n++
+	return true
+}
+
+// quickMember reads the value of a member; f is nil for one that the contract does not know.
 func (v *eventDecoder) quickMember(s *scanner, f *field) bool {
 	b := s.next()
 	start := s.at
 	switch b {
 	case '{':
-		return f.bit == FieldData && v.quickData(s)
+		return f != nil && f.bit == FieldData && v.quickData(s)
 	case '"':
 		if how := s.text(); how != plain && how != short {
 			return false
@@ -124,7 +151,7 @@ func (v *eventDecoder) quickMember(s *scanner, f *field) bool {
 		}
 	}
 	raw := jsontext.Value(s.src[start:s.at])
-	if string(raw) != "null" && string(raw) != `""` {
+	if f != nil && string(raw) != "null" && string(raw) != `""` {
 		v.set(f, raw)
 	}
 	return true
