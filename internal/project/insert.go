@@ -6,7 +6,7 @@ import (
 )
 
 // insertSizes are the numbers of rows of one statement, in falling order, so that few texts are ever prepared.
-var insertSizes = [...]int{64, 8, 1}
+var insertSizes = [...]int{64, 16, 4, 1}
 
 // Insert adds rows in statements of several rows each: head, such as "INSERT INTO p_x_{g} (a, b)", the values of one row of
 // so many columns after the other, and tail, such as "ON CONFLICT (a) DO NOTHING". With ON CONFLICT DO UPDATE no two rows

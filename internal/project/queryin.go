@@ -7,7 +7,7 @@ import (
 
 // setSizes are the numbers of elements of the sets in statements, in rising order: few, so that few texts are ever
 // prepared. A smaller set repeats its last element.
-var setSizes = [...]int{1, 8, 64, 512}
+var setSizes = [...]int{1, 8, 64, 256, 512}
 
 // QueryIn runs a statement that ends before a set, such as "SELECT a FROM p_x_{g} WHERE b IN", once for each piece of the
 // elements, and calls each with every row.
