@@ -134,7 +134,7 @@ func TestService_WriteChanges_UnknownOutcome(t *testing.T) {
 func TestService_WriteChanges_Outage(t *testing.T) {
 	t.Parallel()
 	l := limits
-	l.WriteTimeout, l.RetryFor = 100*time.Millisecond, 100*time.Millisecond/2
+	l.RetryFor = 50 * time.Millisecond
 	store := &faultStore{Store: openStore(t, t.TempDir())}
 	store.set(func(*datastorage.Write) error { return datastorage.Unavailable(nil, "outage") }, nil)
 	s, _ := start(t, store, l)
