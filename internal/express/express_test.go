@@ -413,29 +413,6 @@ func TestServer_Panic(t *testing.T) {
 	}
 }
 
-// failing is a listener whose Accept fails as often as there are errors, and then waits for Close.
-type failing struct {
-	errs   chan error
-	closed chan struct{}
-	once   sync.Once
-}
-
-func (f *failing) Accept() (net.Conn, error) {
-	select {
-	case err := <-f.errs:
-		return nil, err
-	case <-f.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (f *failing) Close() error {
-	f.once.Do(func() { close(f.closed) })
-	return nil
-}
-
-func (f *failing) Addr() net.Addr { return &net.TCPAddr{} }
-
 func write(t *testing.T, c io.Writer, s string) {
 	t.Helper()
 	if _, err := io.WriteString(c, s); err != nil {

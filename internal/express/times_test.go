@@ -15,7 +15,7 @@ import (
 // piped starts a server whose listener gives connections of memory, in a bubble with a clock of its own.
 func piped(t *testing.T, server *http.Server) (dial func() net.Conn) {
 	t.Helper()
-	l := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+	l := newPipes()
 	s := New(server, paths)
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(l) }()
@@ -32,15 +32,23 @@ func piped(t *testing.T, server *http.Server) (dial func() net.Conn) {
 	}
 }
 
+// pipes is a listener of connections in memory, and of errors.
 type pipes struct {
 	conns  chan net.Conn
+	errs   chan error
 	closed chan struct{}
+}
+
+func newPipes() *pipes {
+	return &pipes{conns: make(chan net.Conn), errs: make(chan error, 3), closed: make(chan struct{})}
 }
 
 func (p *pipes) Accept() (net.Conn, error) {
 	select {
 	case c := <-p.conns:
 		return c, nil
+	case err := <-p.errs:
+		return nil, err
 	case <-p.closed:
 		return nil, net.ErrClosed
 	}
@@ -151,7 +159,7 @@ func TestServer_NoTimes(t *testing.T) {
 func TestServer_Accept(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l := &failing{errs: make(chan error, 3), closed: make(chan struct{})}
+		l := newPipes()
 		l.errs <- syscall.EMFILE
 		l.errs <- syscall.EMFILE
 		fault := errors.New("for good")
