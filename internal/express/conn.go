@@ -159,9 +159,10 @@ func (c *conn) extendRead(now time.Time) {
 	if wait == 0 {
 		wait = c.server.http.ReadTimeout
 	}
-	switch {
-	case wait > 0 && c.readBy.Sub(now) < wait:
-		c.readUntil(now.Add(wait + wait/4))
+	most := wait + wait/4
+	switch left := c.readBy.Sub(now); {
+	case wait > 0 && (left < wait || left > most):
+		c.readUntil(now.Add(most))
 	case wait == 0 && !c.readBy.IsZero():
 		c.readUntil(time.Time{})
 	}

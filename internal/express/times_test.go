@@ -137,6 +137,21 @@ func TestServer_Times(t *testing.T) {
 	})
 }
 
+// TestServer_IdleTime has a client that may take longer with its first request than with any later one.
+func TestServer_IdleTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		dial := piped(t, &http.Server{Handler: http.HandlerFunc(told), ReadHeaderTimeout: time.Hour, IdleTimeout: time.Second})
+		c := dial()
+		in := bufio.NewReader(c)
+		write(t, c, post("/post", "", "x"))
+		if got := status(t, in); got != http.StatusCreated {
+			t.Fatalf("status %d", got)
+		}
+		between(t, "idle", ends(t, in), time.Second, time.Second+time.Second/4)
+	})
+}
+
 func TestServer_NoTimes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
