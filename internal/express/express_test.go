@@ -56,6 +56,12 @@ func serve(t *testing.T, server *http.Server) (*Server, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return serveOn(t, server, l), l.Addr().String()
+}
+
+// serveOn starts a server of this package on a listener.
+func serveOn(t *testing.T, server *http.Server, l net.Listener) *Server {
+	t.Helper()
 	s := New(server, paths)
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(l) }()
@@ -64,7 +70,7 @@ func serve(t *testing.T, server *http.Server) (*Server, string) {
 			t.Errorf("Serve returned %v", err)
 		}
 	})
-	return s, l.Addr().String()
+	return s
 }
 
 // serveOrdinary starts a server of net/http.

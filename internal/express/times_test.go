@@ -16,14 +16,7 @@ import (
 func piped(t *testing.T, server *http.Server) (dial func() net.Conn) {
 	t.Helper()
 	l := newPipes()
-	s := New(server, paths)
-	done := make(chan error, 1)
-	go func() { done <- s.Serve(l) }()
-	t.Cleanup(func() {
-		if err := errors.Join(s.Close(), <-done); !errors.Is(err, http.ErrServerClosed) {
-			t.Errorf("Serve returned %v", err)
-		}
-	})
+	serveOn(t, server, l)
 	return func() net.Conn {
 		ours, theirs := net.Pipe()
 		l.conns <- theirs
